@@ -153,7 +153,9 @@ impl FromIterator<Pattern> for PermissionSet {
 }
 
 /// Where a grant or a key holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(tag = "type", content = "id", rename_all = "lowercase")]
 pub enum Scope {
     /// The whole organization.
@@ -170,7 +172,11 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, permission: &str, expected: bool) {
-        assert_eq!(Pattern::parse(pattern).unwrap().matches(permission), expected, "{pattern} ~ {permission}");
+        assert_eq!(
+            Pattern::parse(pattern).unwrap().matches(permission),
+            expected,
+            "{pattern} ~ {permission}"
+        );
     }
 
     #[test]
@@ -188,7 +194,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_pattern() {
-        for text in ["", "users", "users.team", "users..read", "a.b.c.d", "Users.team.read", "u*.team.read", "a.b.c d"] {
+        for text in [
+            "",
+            "users",
+            "users.team",
+            "users..read",
+            "a.b.c.d",
+            "Users.team.read",
+            "u*.team.read",
+            "a.b.c d",
+        ] {
             assert_eq!(Pattern::parse(text), None, "{text}");
         }
     }

@@ -1,1 +1,28 @@
-//! placeholder
+//! Documents: the store trait that every provider implements, the filter model, typed repositories, and the
+//! transaction that keeps a change, its claims, its events, its audit entry and its idempotency record together.
+//!
+//! It is no ORM and knows no SQL: providers (`coder-embedded`, `coder-azure`) do. Entry points: [`DocumentStore`]
+//! for providers, [`Repository`] and [`Transaction`] for route groups.
+
+pub mod audit;
+pub mod claim;
+pub mod container;
+pub mod entity;
+pub mod filter;
+pub mod idempotency;
+pub mod merge;
+pub mod outbox;
+pub mod query;
+pub mod repository;
+pub mod store;
+pub mod transaction;
+
+pub use audit::{AuditEntry, Change};
+pub use container::{Container, Index, VectorField};
+pub use entity::{Entity, Meta, Record};
+pub use filter::Filter;
+pub use outbox::OutboxRecord;
+pub use query::{Direction, Page, Query};
+pub use repository::{Partition, PlatformJob, Repository};
+pub use store::{Document, DocumentStore, Operation, PartitionKey, Patch, StoreError, Written};
+pub use transaction::Transaction;

@@ -1,0 +1,56 @@
+//! The declaration of a container: what Cosmos DB and the embedded store are made from.
+
+/// A container of documents.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// Its name; also the name of the Cosmos DB container.
+    pub name: &'static str,
+    /// Paths of the partition key's levels, one to three, such as `/organizationId`.
+    pub partition_key: Vec<&'static str>,
+    /// Indexes beyond the partition key and id.
+    pub indexes: Vec<Index>,
+    /// Fields that hold vectors.
+    pub vectors: Vec<VectorField>,
+}
+
+/// An index over one or two top-level or dotted fields; queries that sort by them read only their page.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Index {
+    /// Field paths, such as `status` or `scope.id`.
+    pub fields: Vec<&'static str>,
+}
+
+/// A field that holds a vector of 32-bit floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct VectorField {
+    /// The field's name.
+    pub field: &'static str,
+    /// Numbers a vector.
+    pub dimensions: u32,
+}
+
+impl Container {
+    /// A container partitioned by `/partitionKey`.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, partition_key: vec!["/partitionKey"], indexes: Vec::new(), vectors: Vec::new() }
+    }
+
+    /// Replaces the partition key's paths.
+    pub fn partition_key<const N: usize>(mut self, paths: [&'static str; N]) -> Self {
+        self.partition_key = paths.to_vec();
+        self
+    }
+
+    /// Adds an index.
+    pub fn index<const N: usize>(mut self, fields: [&'static str; N]) -> Self {
+        self.indexes.push(Index { fields: fields.to_vec() });
+        self
+    }
+
+    /// Adds a vector field.
+    pub fn vector(mut self, field: &'static str, dimensions: u32) -> Self {
+        self.vectors.push(VectorField { field, dimensions });
+        self
+    }
+}
