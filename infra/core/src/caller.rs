@@ -33,6 +33,8 @@ pub enum Credential {
         auth_time: Timestamp,
         /// When the token ends.
         expires_at: Timestamp,
+        /// The organization demands a second factor that the person has yet to set up: nothing else is open.
+        enrolment_only: bool,
     },
     /// An API key; it never carries more than these permissions.
     ApiKey {

@@ -15,7 +15,7 @@ pub mod text;
 
 pub use ambient::{Ambient, Clock, Entropy, ManualClock, OsEntropy, SystemClock};
 pub use caller::{Actor, ActorKind, Caller, Credential};
-pub use failure::{Failure, StoredAnswer};
+pub use failure::{Failure, Result, StoredAnswer};
 pub use id::{OrganizationId, ProjectId, SessionId, TeamId, UserId};
 pub use permission::{Pattern, Permission, PermissionSet, Scope};
 pub use problem::{Code, Fault, Problem};

@@ -32,6 +32,10 @@ codes! {
     InvalidQuery, "invalid_query", 400, "The query string is not valid";
     /// A header that the request needs cannot be read.
     InvalidHeader, "invalid_header", 400, "A request header is not valid";
+    /// The path of the request is written in a way that could be read as another path.
+    InvalidPath, "invalid_path", 400, "The path of the request is not valid";
+    /// The body breaks off, or is not framed as HTTP says.
+    InvalidBody, "invalid_body", 400, "The request body did not arrive as announced";
     /// No credential, or one that does not hold.
     Unauthenticated, "unauthenticated", 401, "Sign in first";
     /// The access token was good once.

@@ -39,7 +39,7 @@ pub struct Meta {
 }
 
 /// A typed document as it was read or written.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct Record<T> {
     /// The server's fields.
     #[serde(flatten)]
@@ -59,6 +59,22 @@ pub struct Record<T> {
 pub(crate) const EXPIRES_AT: &str = "documentExpiresAt";
 
 impl<T: Entity> Record<T> {
+    /// A record for documentation.
+    pub fn example(data: T) -> Self {
+        let (id, time) = (coder_core::id::EXAMPLE, Timestamp::UNIX_EPOCH);
+        let meta = Meta {
+            id: id.to_string(),
+            organization_id: Some(id.into()),
+            kind: T::TYPE.to_owned(),
+            created_at: time,
+            created_by: id.to_string(),
+            updated_at: time,
+            updated_by: id.to_string(),
+            etag: "5f0c1d2e3a4b5c6d".to_owned(),
+        };
+        Self { meta, data, expires_at: None, store_etag: None }
+    }
+
     /// The id, parsed to its type.
     pub fn id<I: std::str::FromStr>(&self) -> Result<I, coder_core::Failure> {
         let id = &self.meta.id;

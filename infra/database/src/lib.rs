@@ -7,6 +7,8 @@
 pub mod audit;
 pub mod claim;
 pub mod container;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod entity;
 pub mod filter;
 pub mod idempotency;
@@ -14,6 +16,7 @@ pub mod merge;
 pub mod outbox;
 pub mod query;
 pub mod repository;
+pub mod rules;
 pub mod store;
 pub mod transaction;
 

@@ -1,9 +1,14 @@
 //! Events that wait for publishing, kept in the transaction of the change that they tell of.
 
+use std::sync::Arc;
+
+use coder_core::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::entity::Entity;
+use crate::entity::{Entity, Record};
+use crate::repository::Partition;
+use crate::store::{DocumentStore, Operation, StoreError};
 
 /// An event that was recorded and is not yet published. Deleted once published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +24,66 @@ pub struct OutboxRecord {
     /// Not to be tried before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<coder_core::Timestamp>,
+    /// Consumers that have it already, where it is delivered without a broker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delivered: Vec<String>,
+    /// Consumers that will never take it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<Rejection>,
+    /// Given up: it is kept for people to look at and is not tried again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dead: bool,
+}
+
+/// A consumer's refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejection {
+    /// `<group>/<function>`.
+    pub consumer: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl OutboxRecord {
+    /// A record of an event that nobody has yet.
+    pub fn new(event: Value) -> Self {
+        Self {
+            event,
+            attempts: 0,
+            last_error: None,
+            not_before: None,
+            delivered: Vec::new(),
+            rejected: Vec::new(),
+            dead: false,
+        }
+    }
 }
 
 impl Entity for OutboxRecord {
     const TYPE: &'static str = "outbox";
+}
+
+/// Removes a record that is published, or writes what is left of it. [`Failure::Stale`] if somebody else was
+/// faster.
+pub async fn settle(
+    store: &Arc<dyn DocumentStore>,
+    container: &str,
+    partition: &Partition,
+    record: &Record<OutboxRecord>,
+    rest: Option<OutboxRecord>,
+) -> Result<(), Failure> {
+    let (id, if_match) = (record.meta.id.clone(), record.store_etag.clone());
+    let operation = match rest {
+        None => Operation::Delete { id, if_match },
+        Some(data) => {
+            let body = Record { data, ..record.clone() }.to_body(&partition.fields())?;
+            Operation::Replace { id, body, expires_at: None, if_match }
+        }
+    };
+    match store.write(container, &partition.key(), vec![operation]).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::NotFound { .. } | StoreError::PreconditionFailed { .. }) => Err(Failure::Stale),
+        Err(error) => Err(error.into()),
+    }
 }

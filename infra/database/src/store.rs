@@ -140,7 +140,8 @@ impl From<StoreError> for coder_core::Failure {
     }
 }
 
-/// A store of documents. Every provider passes the contract suite of `coder-testkit`.
+/// A store of documents. Every provider enforces [`crate::rules`] and passes the suite of
+/// the feature `contract`.
 #[async_trait]
 pub trait DocumentStore: Send + Sync + fmt::Debug {
     /// Makes sure the containers exist (embedded) or are as declared; called once before first use.

@@ -280,7 +280,7 @@ impl Transaction {
         for event in std::mem::take(&mut self.events) {
             let id = event["id"].as_str().unwrap_or_default().to_owned();
             let document_id = format!("outbox:{id}");
-            let outbox = OutboxRecord { event, attempts: 0, last_error: None, not_before: None };
+            let outbox = OutboxRecord::new(event);
             self.bookkeep(&document_id, outbox, None)?;
             let partition = self.partition.clone();
             committed.outbox.push(OutboxEntry { container: self.container, partition, id: document_id });

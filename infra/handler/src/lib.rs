@@ -1,1 +1,22 @@
-//! placeholder
+//! The custom-handler runtime: a declared route group becomes a server.
+//!
+//! A group is declared once ([`RouteGroup`]); routes, OpenAPI document, permissions, containers, function
+//! folders and manifest are derived from the declaration. [`server`] speaks the contract of the Functions host.
+//! It knows no group and no provider.
+
+pub mod crud;
+pub mod endpoint;
+pub mod events;
+pub mod functions;
+pub mod group;
+pub mod manifest;
+pub mod openapi;
+pub mod peers;
+pub mod routes;
+pub mod server;
+
+pub use crud::{Crud, Resource};
+pub use events::{ConsumerFault, Event, Invocation};
+pub use group::{Group, RouteGroup, Running};
+pub use peers::{Peer, Peers};
+pub use routes::Routes;

@@ -1,0 +1,128 @@
+use coder_core::{Ambient, ManualClock, OrganizationId, OsEntropy, SessionId, UserId};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{FIRST_SWEEP, Revocations};
+
+struct Fixture {
+    list: Revocations,
+    clock: ManualClock,
+    ambient: Ambient,
+    session: SessionId,
+    user: UserId,
+    organization: OrganizationId,
+}
+
+fn fixture() -> Fixture {
+    let clock = ManualClock::at(second(1_000));
+    let ambient = Ambient::new(clock.clone(), OsEntropy);
+    Fixture {
+        list: Revocations::new(ambient.clone()),
+        clock,
+        session: ambient.new_id(),
+        user: ambient.new_id(),
+        organization: ambient.new_id(),
+        ambient,
+    }
+}
+
+fn second(number: i64) -> Timestamp {
+    Timestamp::from_second(number).unwrap()
+}
+
+impl Fixture {
+    fn revoked(&self, issued_at: Timestamp) -> bool {
+        self.list.is_revoked(self.session, self.user, Some(self.organization), issued_at)
+    }
+}
+
+#[test]
+fn nothing_is_revoked_at_first() {
+    let f = fixture();
+    assert!(!f.revoked(second(1_000)));
+    assert!(!f.list.is_key_revoked("key"));
+    assert_eq!(f.list.fresh_at(), None);
+}
+
+#[test]
+fn a_session_is_revoked_whenever_its_token_was_issued() {
+    let f = fixture();
+    f.list.revoke_session(f.session, second(1_900));
+    assert!(f.revoked(second(1)));
+    assert!(f.revoked(second(1_800)));
+    assert!(!f.list.is_revoked(f.ambient.new_id(), f.user, None, second(1)));
+}
+
+#[test]
+fn a_user_is_revoked_up_to_a_time() {
+    let f = fixture();
+    f.list.revoke_user(f.user, second(1_000), second(1_900));
+    assert!(f.revoked(second(999)));
+    assert!(!f.revoked(second(1_000)), "signed in again");
+    assert!(f.list.is_revoked(f.ambient.new_id(), f.user, None, second(999)), "in every session");
+    assert!(!f.list.is_revoked(f.session, f.ambient.new_id(), None, second(999)));
+}
+
+#[test]
+fn a_token_of_the_same_second_is_refused() {
+    let f = fixture();
+    let within = second(1_000).saturating_add(SignedDuration::from_millis(500)).unwrap();
+    f.list.revoke_user(f.user, within, second(1_900));
+    assert!(f.revoked(second(1_000)));
+    assert!(!f.revoked(second(1_001)));
+}
+
+#[test]
+fn a_membership_is_revoked_in_its_organization_only() {
+    let f = fixture();
+    f.list.revoke_membership(f.user, f.organization, second(1_000), second(1_900));
+    assert!(f.revoked(second(999)));
+    assert!(!f.revoked(second(1_000)));
+    assert!(!f.list.is_revoked(f.session, f.user, None, second(999)));
+    assert!(!f.list.is_revoked(f.session, f.user, Some(f.ambient.new_id()), second(999)));
+}
+
+#[test]
+fn keys_are_revoked_by_id() {
+    let f = fixture();
+    f.list.revoke_key("one", second(1_060));
+    assert!(f.list.is_key_revoked("one"));
+    assert!(!f.list.is_key_revoked("two"));
+    f.clock.advance(SignedDuration::from_secs(60));
+    assert!(!f.list.is_key_revoked("one"));
+}
+
+#[test]
+fn entries_end_and_later_ones_only_widen() {
+    let f = fixture();
+    f.list.revoke_user(f.user, second(1_000), second(1_100));
+    f.list.revoke_user(f.user, second(500), second(1_050));
+    f.clock.advance(SignedDuration::from_millis(99_999));
+    assert!(f.revoked(second(999)));
+    f.clock.advance(SignedDuration::from_millis(1));
+    assert!(!f.revoked(second(999)));
+}
+
+#[test]
+fn what_has_run_out_is_swept_and_what_holds_is_kept() {
+    let f = fixture();
+    f.list.revoke_session(f.session, second(9_000));
+    for _ in 0..FIRST_SWEEP {
+        f.list.revoke_session(f.ambient.new_id(), second(1_010));
+    }
+    f.clock.advance(SignedDuration::from_secs(10));
+    for _ in 0..FIRST_SWEEP {
+        f.list.revoke_session(f.ambient.new_id(), second(2_000));
+    }
+    assert!(f.list.lists.read().unwrap().len() <= FIRST_SWEEP + 1);
+    assert!(f.revoked(second(1)));
+}
+
+#[test]
+fn freshness_only_moves_forward() {
+    let f = fixture();
+    f.list.mark_fresh(second(1_000));
+    f.list.mark_fresh(second(990));
+    assert_eq!(f.list.fresh_at(), Some(second(1_000)));
+    f.list.mark_fresh(second(1_001));
+    assert_eq!(f.list.fresh_at(), Some(second(1_001)));
+}

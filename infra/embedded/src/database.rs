@@ -1,0 +1,216 @@
+//! One SQLite file as this process uses it: a writing thread, two reading threads, and bounded queues to them.
+//! It knows nothing of documents.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use coder_database::StoreError;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::error::{throttled, unavailable};
+use crate::lock::LockFile;
+use crate::open::{OpenError, Options, check_sqlite_version, connect, connect_reader};
+use crate::{reader, writer};
+
+/// Threads that read.
+const READERS: usize = 2;
+
+/// An open file. Dropping it finishes what was accepted, then closes the file.
+pub(crate) struct Database {
+    path: PathBuf,
+    // `None` only while dropping, so that the threads see the end of their queues.
+    write: Option<SyncSender<writer::Job>>,
+    read: Option<SyncSender<reader::Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Database {
+    /// Opens or makes `<directory>/<name>.db`. `schema` runs in one transaction.
+    pub(crate) fn open(
+        directory: &Path,
+        name: &str,
+        options: &Options,
+        schema: impl FnOnce(&Connection, &Path) -> Result<(), OpenError>,
+    ) -> Result<Self, OpenError> {
+        check_sqlite_version()?;
+        let unwritable = |path: &Path, source| OpenError::Unwritable { path: path.to_owned(), source };
+        std::fs::create_dir_all(directory).map_err(|cause| unwritable(directory, cause))?;
+        let path = directory.join(format!("{name}.db"));
+        let lock_path = directory.join(format!("{name}.wlock"));
+        let lock = LockFile::open(&lock_path).map_err(|cause| unwritable(&lock_path, cause))?;
+        // Processes that make a file at the same time disturb each other in ways no timeout helps.
+        let held = lock.lock_within(options.lock_timeout).map_err(|cause| unwritable(&lock_path, cause))?;
+        if held.is_none() {
+            return Err(OpenError::Locked { path });
+        }
+        let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(&path, &error);
+        let connection = connect(&path, options).map_err(sqlite)?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(sqlite)?;
+        schema(&connection, &path)?;
+        connection.execute_batch("COMMIT").map_err(sqlite)?;
+        let readers = (0..READERS).map(|_| connect_reader(&path, options));
+        let readers = readers.collect::<Result<Vec<_>, _>>().map_err(sqlite)?;
+        drop(held);
+        Self::start(path.clone(), connection, lock, readers, options.queue)
+            .map_err(|cause| OpenError::Other { path, detail: cause.to_string() })
+    }
+
+    fn start(
+        path: PathBuf,
+        connection: Connection,
+        lock: LockFile,
+        readers: Vec<Connection>,
+        queue: usize,
+    ) -> io::Result<Self> {
+        let (write, jobs) = mpsc::sync_channel(queue);
+        let (read, questions) = mpsc::sync_channel::<reader::Job>(queue);
+        let questions = Arc::new(Mutex::new(questions));
+        let mut database = Self { path, write: Some(write), read: Some(read), threads: Vec::new() };
+        for connection in readers {
+            let questions = Arc::clone(&questions);
+            database.spawn("coder-read", move || reader::run(&connection, &questions))?;
+        }
+        database.spawn("coder-write", move || writer::run(&connection, &lock, &jobs))?;
+        Ok(database)
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.into()).spawn(work)?);
+        Ok(())
+    }
+
+    /// Runs a job in the writing thread; what it wrote stays only if it succeeds. The answer comes when the
+    /// commit is done.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let job: writer::Job = Box::new(move |connection| {
+            if tell.is_closed() {
+                return None;
+            }
+            let outcome = connection.and_then(job);
+            let keep = outcome.is_ok();
+            let answer: writer::Answer = Box::new(move |committed| {
+                // Nobody listening any more is no fault.
+                drop(tell.send(committed.and(outcome)));
+            });
+            Some(writer::JobDone { keep, answer })
+        });
+        submit(self.write.as_ref(), job)?;
+        told.await.unwrap_or_else(|_| Err(unavailable("the write was not carried out")))
+    }
+
+    /// Runs a job in a reading thread.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let job: reader::Job = Box::new(move |connection| {
+            if !tell.is_closed() {
+                drop(tell.send(job(connection)));
+            }
+        });
+        submit(self.read.as_ref(), job)?;
+        told.await.unwrap_or_else(|_| Err(unavailable("the read was not carried out")))
+    }
+}
+
+fn submit<J>(queue: Option<&SyncSender<J>>, job: J) -> Result<(), StoreError> {
+    match queue.map(|queue| queue.try_send(job)) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(TrySendError::Full(_))) => Err(throttled()),
+        Some(Err(TrySendError::Disconnected(_))) | None => Err(unavailable("the document file is closed")),
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.write = None;
+        self.read = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(path = %self.path.display(), "a thread of the store panicked");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Database").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(directory: &Path, queue: usize) -> Database {
+        let schema = |connection: &Connection, _: &Path| {
+            connection.execute_batch("CREATE TABLE IF NOT EXISTS t(x)").map_err(|_| OpenError::Locked { path: PathBuf::new() })
+        };
+        Database::open(directory, "docs", &Options { queue, ..Options::default() }, schema).unwrap()
+    }
+
+    fn insert(connection: &Connection) -> Result<(), StoreError> {
+        connection.execute("INSERT INTO t VALUES (1)", []).map(drop).map_err(crate::error::from_sqlite)
+    }
+
+    fn count(connection: &Connection) -> Result<i64, StoreError> {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).map_err(crate::error::from_sqlite)
+    }
+
+    #[tokio::test]
+    async fn a_failed_job_leaves_nothing_and_spoils_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(directory.path(), 8);
+        let failing = database.write(|connection| insert(connection).and(Err::<(), _>(throttled())));
+        let (good, failed, last) = tokio::join!(database.write(insert), failing, database.write(insert));
+        assert_eq!((good, failed, last), (Ok(()), Err(throttled()), Ok(())));
+        assert_eq!(database.read(count).await, Ok(2));
+        assert!(database.read(insert).await.is_err(), "a reading connection cannot write");
+    }
+
+    #[tokio::test]
+    async fn a_lost_transaction_fails_the_whole_group_and_not_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(directory.path(), 8);
+        let lose = database.write(|connection| insert(connection).map(|()| connection.execute_batch("ROLLBACK").unwrap()));
+        let (one, two, three) = tokio::join!(database.write(insert), lose, database.write(insert));
+        assert!(two.is_err());
+        let kept = i64::from(one.is_ok()) + i64::from(three.is_ok());
+        assert_eq!(database.read(count).await, Ok(kept), "acknowledged and stored are the same");
+        assert_eq!(database.write(insert).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_throttles_and_closing_finishes_what_was_accepted() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(directory.path(), 1);
+        let (go, wait) = mpsc::channel::<()>();
+        let (started, has_started) = oneshot::channel();
+        let blocked = database.write(move |connection| {
+            drop(started.send(()));
+            drop(wait.recv());
+            insert(connection)
+        });
+        let mut blocked = std::pin::pin!(blocked);
+        tokio::select! { biased; _ = &mut blocked => {}, _ = has_started => {} }
+        let mut queued = std::pin::pin!(database.write(insert));
+        tokio::select! { biased; _ = &mut queued => {}, () = std::future::ready(()) => {} }
+        assert_eq!(database.write(insert).await, Err(throttled()));
+        go.send(()).unwrap();
+        assert_eq!((blocked.await, queued.await), (Ok(()), Ok(())));
+        drop(database);
+        assert!(!directory.path().join("docs.db-wal").exists(), "a clean close leaves one file");
+        assert_eq!(open(directory.path(), 1).read(count).await, Ok(2));
+    }
+}

@@ -1,0 +1,152 @@
+//! Calls from one group to another: in process where both run in one, else over HTTP with a service token.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use coder_core::{Failure, Problem};
+use coder_middleware::chain::Chain;
+use coder_middleware::token::ServiceTokens;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Longest call.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a group is.
+#[derive(Debug, Clone)]
+pub enum Peer {
+    /// In this process.
+    InProcess(Router),
+    /// At an address: scheme, host and port, without a path.
+    Remote(String),
+}
+
+/// The other groups, as one group sees them.
+pub struct Peers {
+    me: &'static str,
+    tokens: Arc<ServiceTokens>,
+    client: reqwest::Client,
+    known: Arc<RwLock<BTreeMap<String, Peer>>>,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Peers").field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+/// What a peer answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerAnswer {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The JSON body; null for an empty one.
+    pub body: Value,
+}
+
+impl PeerAnswer {
+    /// The body of a successful answer as a `T`; anything else is `502 upstream_failed`.
+    pub fn success<T: serde::de::DeserializeOwned>(self, group: &str) -> Result<T, Failure> {
+        if !self.status.is_success() {
+            tracing::warn!(peer.group = group, http.status = self.status.as_u16(), "a peer refused");
+            return Err(failed(group));
+        }
+        T::deserialize(self.body).map_err(|error| Failure::internal(format!("`{group}` answered unreadably: {error}")))
+    }
+}
+
+impl Peers {
+    /// Knows nobody yet. Views for several groups share what they know.
+    pub fn new(me: &'static str, tokens: Arc<ServiceTokens>, client: reqwest::Client) -> Self {
+        Self { me, tokens, client, known: Arc::default() }
+    }
+
+    /// The same peers, seen by another group.
+    pub fn seen_by(&self, me: &'static str) -> Self {
+        Self { me, tokens: self.tokens.clone(), client: self.client.clone(), known: self.known.clone() }
+    }
+
+    /// Tells where a group is.
+    pub fn register(&self, group: &str, peer: Peer) {
+        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.insert(group.to_owned(), peer);
+    }
+
+    /// Calls `/api/<group><path>` as a service. A peer that cannot be reached is `503 unavailable`.
+    pub async fn call(&self, group: &str, method: Method, path: &str, body: Option<&Value>) -> Result<PeerAnswer, Failure> {
+        let peer = {
+            let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.get(group).cloned()
+        };
+        let path = format!("/api/{group}{path}");
+        match peer {
+            Some(Peer::InProcess(router)) => self.call_here(group, router, method, &path, body).await,
+            Some(Peer::Remote(address)) => self.call_there(group, &address, method, &path, body).await,
+            None => Err(away(group)),
+        }
+    }
+
+    async fn call_here(
+        &self,
+        group: &str,
+        router: Router,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<PeerAnswer, Failure> {
+        let content = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(content)
+            .map_err(Failure::internal)?;
+        Chain::admit_service(&mut request, self.me);
+        let answer = tokio::time::timeout(TIMEOUT, router.oneshot(request)).await;
+        let Ok(Ok(response)) = answer else { return Err(away(group)) };
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(Failure::internal)?.to_bytes();
+        decode(status, &bytes)
+    }
+
+    async fn call_there(
+        &self,
+        group: &str,
+        address: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<PeerAnswer, Failure> {
+        let token = self.tokens.issue(self.me, group)?;
+        let mut request = self.client.request(method, format!("{address}{path}")).bearer_auth(token).timeout(TIMEOUT);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| {
+            tracing::warn!(peer.group = group, cause = %error, "a peer cannot be reached");
+            away(group)
+        })?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|_| away(group))?;
+        decode(status, &bytes)
+    }
+}
+
+fn decode(status: StatusCode, bytes: &[u8]) -> Result<PeerAnswer, Failure> {
+    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).map_err(Failure::internal)? };
+    Ok(PeerAnswer { status, body })
+}
+
+fn away(group: &str) -> Failure {
+    Problem::unavailable(format!("The `{group}` service is not available; try again shortly."), 5).into()
+}
+
+fn failed(group: &str) -> Failure {
+    Failure::problem(coder_core::Code::UpstreamFailed, format!("The `{group}` service failed; try again shortly."))
+}

@@ -1,0 +1,168 @@
+//! The order in which every request is looked at, written once. [`Chain::run`] is that order; each step lives in
+//! its own file. What comes after (routing, permission, validation, idempotency, handler) is the endpoint's.
+
+mod authenticate;
+mod identify;
+mod size;
+mod throttle;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use coder_cache::RateLimiter;
+use coder_config::Settings;
+use coder_core::{Ambient, Code, Problem};
+use coder_telemetry::Metrics;
+use futures_util::FutureExt as _;
+use http::HeaderValue;
+
+pub use authenticate::{ApiKeys, Authentication, Authenticator, CallerCache};
+pub use identify::Identity;
+pub use size::body_too_large;
+
+use crate::problem_response::{internal, problem_response};
+
+/// What the steps of the chain need.
+#[derive(Debug)]
+pub struct Chain {
+    /// The group that the chain guards, or `gateway`.
+    pub group: &'static str,
+    /// Time and ids.
+    pub ambient: Ambient,
+    /// Settings.
+    pub settings: Arc<Settings>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Token buckets.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Checks credentials and sessions.
+    pub authenticator: Arc<Authenticator>,
+    /// Longest time for an answer to begin.
+    pub deadline: Duration,
+    /// Largest body that any operation accepts.
+    pub body_limit: usize,
+}
+
+/// Set once the chain has been passed: a group in the gateway's process does not run it again. It is a type of
+/// this process and cannot come over a wire.
+#[derive(Debug, Clone, Copy)]
+struct Admitted(());
+
+/// The operation that answered, for metrics; set by the endpoint on its response.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation(pub &'static str);
+
+/// The group that answered, for metrics; set by the endpoint on its response.
+#[derive(Debug, Clone, Copy)]
+pub struct Group(pub &'static str);
+
+impl Chain {
+    /// Runs a request through the chain and on to `next`. For `axum::middleware::from_fn_with_state`.
+    pub async fn run(chain: Arc<Self>, mut request: Request, next: Next) -> Response {
+        if request.extensions().get::<Admitted>().is_some() {
+            return next.run(request).await;
+        }
+        // 1. Identify: every later step, log line and problem carries the request id and the trace.
+        let identity = identify::identify(&chain, &mut request);
+        let request_id = identity.request_id.clone();
+        let span = tracing::info_span!("request", request.id = %request_id, trace.parent = %identity.traceparent);
+        let _ = &span;
+        // 2. Measure: from here on, whatever happens is counted, refusals included.
+        let measure = chain.metrics.start(chain.ambient.now());
+        let method = request.method().clone();
+        request.extensions_mut().insert(identity.clone());
+        let mut response = {
+            let work = AssertUnwindSafe(tracing::Instrument::instrument(chain.admit(request, next, &identity), span));
+            // 3. Rescue: a panic below becomes an answer and a log line, not a dropped connection.
+            match work.catch_unwind().await {
+                Ok(response) => response,
+                Err(_) => {
+                    tracing::error!(request.id = %request_id, "a handler panicked");
+                    internal(&request_id)
+                }
+            }
+        };
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        let operation = response.extensions().get::<Operation>().map_or("none", |operation| operation.0);
+        let group = response.extensions().get::<Group>().map_or(chain.group, |group| group.0);
+        measure.finish(chain.ambient.now(), group, operation, &method, response.status().as_u16());
+        response
+    }
+
+    async fn admit(&self, request: Request, next: Next, identity: &Identity) -> Response {
+        // 4. Time: an answer begins within the deadline, or the caller is told. The host would kill the process.
+        let work = self.check(request, next, identity);
+        match tokio::time::timeout(self.deadline, work).await {
+            Ok(response) => response,
+            Err(_) => {
+                let detail = "The work took too long and was given up; nothing half done was kept.";
+                let problem = Problem::new(Code::UpstreamTimeout, detail).retry_after(5);
+                problem_response(&problem, &identity.request_id)
+            }
+        }
+    }
+
+    async fn check(&self, mut request: Request, next: Next, identity: &Identity) -> Response {
+        let refuse = |problem: &Problem| problem_response(problem, &identity.request_id);
+        // 5. Size: the cheapest check, before anything is read or looked up.
+        if let Err(problem) = size::check(&mut request, self.body_limit) {
+            return refuse(&problem);
+        }
+        // 6. Address limit: before authentication, so that guessing costs the guesser.
+        let address = throttle::address(self, identity).await;
+        if let Err(limited) = address {
+            return limited.response(&identity.request_id);
+        }
+        // 7. Authentication and session check: who is asking, and is the session still alive. A bad credential
+        //    is refused by the operations that need one; a public operation does not care.
+        let authentication = self.authenticator.authenticate(request.headers(), identity, asked(request.uri().path())).await;
+        if let Authentication::Refused(problem) = &authentication {
+            self.metrics.authentication_failed(problem.code);
+        }
+        // 8. Caller limits: after authentication, so that they count the person and the tenant, not the address.
+        let allowance = match throttle::caller(self, &authentication).await {
+            Ok(allowance) => allowance,
+            Err(limited) => return limited.response(&identity.request_id),
+        };
+        request.extensions_mut().insert(authentication);
+        request.extensions_mut().insert(Admitted(()));
+        // 9. Routing, permission, validation, idempotency, handler: the endpoint.
+        let mut response = next.run(request).await;
+        if let Some(allowance) = allowance {
+            allowance.write(response.headers_mut());
+        }
+        response
+    }
+}
+
+impl Chain {
+    /// Marks a request that one group makes to another in this process: it is the calling service's.
+    pub fn admit_service(request: &mut Request, group: &str) {
+        let credential = coder_core::Credential::Service { group: group.to_owned() };
+        let caller = coder_core::Caller { user_id: None, organization_id: None, operator: false, credential };
+        let extensions = request.extensions_mut();
+        extensions.insert(Identity { request_id: format!("{group}-internal"), ..Identity::default() });
+        extensions.insert(Authentication::Verified(Arc::new(caller)));
+        extensions.insert(Admitted(()));
+    }
+}
+
+/// Takes one request of a public operation from the strict bucket of the caller's address.
+pub async fn guard_public(context: &crate::RequestContext) -> Result<(), coder_core::Failure> {
+    let Some(address) = context.identity().client_address else { return Ok(()) };
+    let runtime = context.runtime();
+    let limit = throttle::per_minute(runtime.settings.limits.public_per_minute);
+    let decision = runtime.limiter.take(&format!("public:{address}"), limit, 1).await;
+    if decision.allowed { Ok(()) } else { Err(throttle::limited("address", &decision).into()) }
+}
+
+/// The group that a path is for: the audience of a service token.
+fn asked(path: &str) -> &str {
+    path.strip_prefix("/api/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
+}

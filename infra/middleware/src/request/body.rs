@@ -1,0 +1,137 @@
+//! Request bodies: JSON that is checked whole before anything is believed, and merge patches.
+
+use std::marker::PhantomData;
+
+use coder_core::{Code, Failure, Fault, Problem};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Input, RequestContext};
+use crate::describe::{BodyDescription, Example, OperationDescription};
+use crate::schema;
+
+const JSON: &[&str] = &["application/json"];
+const MERGE_PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
+
+/// A JSON body of type `T`, checked against the schema of `T` with every fault reported.
+#[derive(Debug, Clone)]
+pub struct Body<T>(pub T);
+
+impl<S: Sync, T> Input<S> for Body<T>
+where
+    T: Serialize + DeserializeOwned + JsonSchema + Example + Send + 'static,
+{
+    fn describe(operation: &mut OperationDescription) {
+        let validation = schema::for_validation::<T>();
+        // A body whose schema demands nothing may be left out.
+        let optional = validation.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty)
+            && validation["type"] == "object";
+        operation.body = Some(BodyDescription {
+            media_types: JSON,
+            schema: schema::for_openapi::<T>(),
+            validation,
+            example: serde_json::to_value(T::example()).unwrap_or_default(),
+            optional,
+        });
+    }
+
+    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
+        let body = match &context.operation().body {
+            Some(described) if described.optional && context.body().is_empty() => Value::Object(serde_json::Map::new()),
+            _ => read(context, JSON)?,
+        };
+        let mut faults = schema::storable(&body);
+        if let Some(validator) = context.body_validator() {
+            faults.extend(schema::faults(validator, &body));
+        }
+        typed(body, faults).map(Self)
+    }
+}
+
+/// A JSON merge patch (RFC 7396) of a resource whose writable part is `W`: the patch is applied to the present
+/// state and the outcome is checked like a whole body.
+#[derive(Debug, Clone)]
+pub struct Patch<W> {
+    patch: Value,
+    context: RequestContext,
+    writable: PhantomData<fn() -> W>,
+}
+
+impl<W: Serialize + DeserializeOwned> Patch<W> {
+    /// The writable part as the patch leaves it.
+    pub fn apply(&self, present: &W) -> Result<W, Failure> {
+        let mut merged = serde_json::to_value(present).map_err(Failure::internal)?;
+        // An unset field is absent, not null: the schema of a patched resource is that of a new one.
+        if let Some(fields) = merged.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        coder_database::merge::merge(&mut merged, &self.patch);
+        let mut faults = schema::storable(&self.patch);
+        if let Some(validator) = self.context.body_validator() {
+            faults.extend(schema::faults(validator, &merged));
+        }
+        typed(merged, faults)
+    }
+
+    /// Whether the patch names this top-level field.
+    pub fn touches(&self, field: &str) -> bool {
+        self.patch.get(field).is_some()
+    }
+}
+
+impl<S: Sync, W> Input<S> for Patch<W>
+where
+    W: Serialize + DeserializeOwned + JsonSchema + Example + Send + 'static,
+{
+    fn describe(operation: &mut OperationDescription) {
+        let mut patch = schema::for_openapi::<W>();
+        if let Some(patch) = patch.as_object_mut() {
+            patch.remove("required");
+        }
+        operation.body = Some(BodyDescription {
+            media_types: MERGE_PATCH,
+            schema: patch,
+            validation: schema::for_validation::<W>(),
+            example: serde_json::to_value(W::example()).unwrap_or_default(),
+            optional: false,
+        });
+    }
+
+    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
+        let patch = read(context, MERGE_PATCH)?;
+        if !patch.is_object() {
+            return Err(Problem::fault("", "wrong_type", "A merge patch of a resource is a JSON object.").into());
+        }
+        Ok(Self { patch, context: context.clone(), writable: PhantomData })
+    }
+}
+
+fn read(context: &RequestContext, accepted: &[&str]) -> Result<Value, Failure> {
+    let media_type = context.header("content-type").map(|value| {
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    });
+    if !media_type.is_some_and(|media_type| accepted.contains(&media_type.as_str())) {
+        let detail = format!("Send the body as `Content-Type: {}`.", accepted.join("` or `"));
+        return Err(Problem::new(Code::UnsupportedMediaType, detail).into());
+    }
+    parse_json(context.body())
+}
+
+/// Reads JSON; what cannot be parsed is `400 malformed_json` with the place.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The parser's own words can quote the body; line and column cannot.
+        let detail = format!("The JSON breaks off or is wrong at line {}, column {}.", error.line(), error.column());
+        Problem::new(Code::MalformedJson, detail).into()
+    })
+}
+
+fn typed<T: DeserializeOwned>(body: Value, faults: Vec<Fault>) -> Result<T, Failure> {
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults).into());
+    }
+    // What the schema let through and the type refuses is still the caller's fault, never a 500.
+    T::deserialize(body).map_err(|error| Problem::fault("", "invalid_value", format!("{error}.")).into())
+}

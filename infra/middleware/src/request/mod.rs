@@ -1,0 +1,106 @@
+//! The typed inputs of a handler.
+
+mod body;
+mod context;
+pub(crate) mod query;
+
+use std::future::Future;
+use std::str::FromStr;
+
+use coder_core::{Code, Failure, Problem};
+use coder_database::Meta;
+
+pub use body::{Body, Patch, parse_json};
+pub use context::{Endpoint, RequestContext};
+pub use query::Query;
+
+use crate::describe::{OperationDescription, Parameter, ParameterPlace};
+
+/// An argument of a handler, in a group whose service is `S`.
+pub trait Input<S>: Sized + Send {
+    /// Adds the argument to the operation's description.
+    fn describe(operation: &mut OperationDescription);
+    /// Takes the argument out of the request.
+    fn extract(context: &RequestContext, service: &S) -> impl Future<Output = Result<Self, Failure>> + Send;
+}
+
+/// The group's service.
+#[derive(Debug, Clone)]
+pub struct State<S>(pub S);
+
+impl<S: Clone + Send + Sync> Input<S> for State<S> {
+    fn describe(_: &mut OperationDescription) {}
+
+    async fn extract(_: &RequestContext, service: &S) -> Result<Self, Failure> {
+        Ok(Self(service.clone()))
+    }
+}
+
+/// The request itself, for what no other input gives.
+impl<S: Sync> Input<S> for RequestContext {
+    fn describe(_: &mut OperationDescription) {}
+
+    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
+        Ok(context.clone())
+    }
+}
+
+/// The only parameter of the path. One that cannot be read names nothing: `404`.
+#[derive(Debug, Clone)]
+pub struct Path<T>(pub T);
+
+impl<S: Sync, T: FromStr + Send> Input<S> for Path<T> {
+    fn describe(_: &mut OperationDescription) {}
+
+    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
+        context.path_value(0).map(Self)
+    }
+}
+
+/// Two parameters of the path, in order.
+#[derive(Debug, Clone)]
+pub struct Paths<A, B>(pub A, pub B);
+
+impl<S: Sync, A: FromStr + Send, B: FromStr + Send> Input<S> for Paths<A, B> {
+    fn describe(_: &mut OperationDescription) {}
+
+    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
+        Ok(Self(context.path_value(0)?, context.path_value(1)?))
+    }
+}
+
+/// The `If-Match` header: the entity tag that the caller believes is current.
+#[derive(Debug, Clone, Default)]
+pub struct IfMatch(Option<Vec<String>>);
+
+impl IfMatch {
+    /// `412 etag_mismatch` unless the resource is as the caller knows it.
+    pub fn check(&self, meta: &Meta) -> Result<(), Failure> {
+        match &self.0 {
+            Some(tags) if !tags.iter().any(|tag| tag == "*" || *tag == meta.etag) => {
+                let detail = "Read the resource again and repeat the change with its new `ETag`.";
+                Err(Problem::new(Code::EtagMismatch, detail).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: Sync> Input<S> for IfMatch {
+    fn describe(operation: &mut OperationDescription) {
+        operation.parameters.push(Parameter {
+            name: "If-Match".into(),
+            place: ParameterPlace::Header,
+            required: false,
+            schema: serde_json::json!({"type": "string", "maxLength": 200}),
+            description: "The `ETag` that the resource must still have.".into(),
+        });
+    }
+
+    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
+        let Some(value) = context.header("if-match") else { return Ok(Self(None)) };
+        // Weak tags never match strongly (RFC 9110, 13.1.1), hence stay as they are.
+        let tags = value.split(',').map(|tag| tag.trim().trim_matches('"').to_owned()).collect();
+        Ok(Self(Some(tags)))
+    }
+}

@@ -1,0 +1,128 @@
+//! Groups started in one process, knowing each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coder_core::cursor::CursorSealer;
+use coder_handler::{Group, Peer, Peers, Running};
+use coder_middleware::chain::{Authenticator, CallerCache, Chain};
+use coder_middleware::runtime::Runtime;
+use coder_middleware::token::{ServiceTokens, TokenVerifier};
+use coder_queue::OutboxNotifier;
+
+use crate::directory::Directory;
+use crate::providers::{Providers, StartError};
+
+/// Longest time for an answer to begin; below the host's limit, which would kill the process.
+const DEADLINE: Duration = Duration::from_secs(100);
+
+/// Groups that run in this process.
+#[derive(Debug)]
+pub struct Assembly {
+    /// What they share.
+    pub providers: Providers,
+    /// The groups, in the order they were given.
+    pub groups: Vec<Running>,
+    /// Keys, permissions, revocations.
+    pub directory: Arc<Directory>,
+    /// Calls between groups.
+    pub peers: Arc<Peers>,
+    authenticator: Arc<Authenticator>,
+}
+
+impl Assembly {
+    /// Prepares the containers and starts the groups. `outbox` is told of committed events.
+    pub async fn start(
+        providers: Providers,
+        groups: Vec<Group>,
+        outbox: Arc<dyn OutboxNotifier>,
+        directory_hook: impl FnOnce(Arc<Directory>),
+    ) -> Result<Self, StartError> {
+        let containers: Vec<_> = groups.iter().flat_map(|group| group.containers.clone()).collect();
+        providers.store.prepare(&containers).await.map_err(|error| StartError::Other(error.to_string()))?;
+        let peers = Arc::new(peers(&providers)?);
+        let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
+        directory_hook(directory.clone());
+        let mut running = Vec::with_capacity(groups.len());
+        for group in groups {
+            let runtime = Arc::new(runtime(&providers, group.name, directory.clone(), outbox.clone()));
+            let own = Arc::new(peers.seen_by(group.name));
+            let group = group.start(runtime, own).map_err(StartError::Declaration)?;
+            peers.register(group.name, Peer::InProcess(coder_handler::server::api(&group)));
+            running.push(group);
+        }
+        let revokes_here = running.iter().any(|group| group.name == "auth");
+        let authenticator = Arc::new(authenticator(&providers, directory.clone(), revokes_here));
+        Ok(Self { providers, groups: running, directory, peers, authenticator })
+    }
+
+    /// The request chain of one group, or of the gateway.
+    pub fn chain(&self, group: &'static str, body_limit: usize) -> Arc<Chain> {
+        Arc::new(Chain {
+            group,
+            ambient: self.providers.ambient.clone(),
+            settings: self.providers.settings.clone(),
+            metrics: self.providers.metrics.clone(),
+            limiter: self.providers.limiter.clone(),
+            authenticator: self.authenticator.clone(),
+            deadline: DEADLINE,
+            body_limit,
+        })
+    }
+}
+
+fn peers(providers: &Providers) -> Result<Peers, StartError> {
+    let client = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| StartError::Other(format!("the HTTP client cannot be made: {error}")))?;
+    let tokens = Arc::new(service_tokens(providers));
+    let peers = Peers::new("platform", tokens, client);
+    for group in ["auth", "users"] {
+        let address = providers.settings.upstreams.get(group).unwrap_or(&providers.settings.public_url);
+        peers.register(group, Peer::Remote(address.as_str().trim_end_matches('/').to_owned()));
+    }
+    Ok(peers)
+}
+
+fn service_tokens(providers: &Providers) -> ServiceTokens {
+    ServiceTokens::new(providers.ambient.clone(), &providers.master.derive("service-token"))
+}
+
+fn authenticator(providers: &Providers, directory: Arc<Directory>, revokes_here: bool) -> Authenticator {
+    let issuer = format!("{}/api/auth", providers.settings.public_url.as_str().trim_end_matches('/'));
+    Authenticator {
+        ambient: providers.ambient.clone(),
+        verifier: TokenVerifier::new(providers.ambient.clone(), issuer, directory.clone()),
+        services: service_tokens(providers),
+        api_keys: directory,
+        revocations: providers.revocations.clone(),
+        revokes_here,
+        cache: CallerCache::default(),
+        operators: providers.settings.operators.clone(),
+    }
+}
+
+fn runtime(
+    providers: &Providers,
+    group: &'static str,
+    directory: Arc<Directory>,
+    outbox: Arc<dyn OutboxNotifier>,
+) -> Runtime {
+    Runtime {
+        group,
+        ambient: providers.ambient.clone(),
+        settings: providers.settings.clone(),
+        store: providers.store.clone(),
+        authorizer: directory,
+        outbox,
+        limiter: providers.limiter.clone(),
+        revocations: providers.revocations.clone(),
+        cursors: CursorSealer::new(&providers.master.derive("page-cursor")),
+        sealer: providers.master.sealer("stored-answer", providers.ambient.clone()),
+        request_mac_key: *providers.master.derive("request-mac"),
+        master: providers.master.clone(),
+        metrics: providers.metrics.clone(),
+    }
+}

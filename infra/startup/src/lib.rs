@@ -1,0 +1,13 @@
+//! Where providers meet groups: opens what the settings name, gives every group its runtime, and starts it, alone
+//! in a handler binary or with others in the platform process.
+//!
+//! Entry points: [`Providers::open`], [`Assembly::start`], and [`handler::main`] for the one-line `main.rs` of a
+//! route group.
+
+pub mod assembly;
+pub mod directory;
+pub mod handler;
+pub mod providers;
+
+pub use assembly::Assembly;
+pub use providers::{Providers, StartError};
