@@ -156,7 +156,8 @@ impl Bucket {
     /// A clock that went back gives nothing and takes nothing.
     fn refill(&mut self, now: i64) {
         let passed = u64::try_from(now.saturating_sub(self.at)).unwrap_or(0);
-        self.level = passed.saturating_mul(self.per_millisecond).saturating_add(self.level).min(self.capacity);
+        self.level =
+            passed.saturating_mul(self.per_millisecond).saturating_add(self.level).min(self.capacity);
         self.at = now;
     }
 

@@ -56,16 +56,18 @@ impl Smtp {
             return Err("it has more than name, password, host and port");
         }
         let decode = |text: &str| {
-            percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| "name or password is not UTF-8")
+            percent_decode_str(text)
+                .decode_utf8()
+                .map(String::from)
+                .map_err(|_| "name or password is not UTF-8")
         };
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
             ("", Some(_)) => return Err("it has a password but no name"),
             (_, None) => return Err("it has a name but no password"),
-            (username, Some(password)) => Some(SmtpCredentials {
-                username: decode(username)?,
-                password: decode(password)?.into(),
-            }),
+            (username, Some(password)) => {
+                Some(SmtpCredentials { username: decode(username)?, password: decode(password)?.into() })
+            }
         };
         Ok(Self { host, port: url.port().unwrap_or(usual_port), security, credentials, from })
     }

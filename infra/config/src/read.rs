@@ -57,7 +57,11 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         handler_port: read_port(reader, v::HANDLER_PORT),
         data_dir: reader.text(v::DATA_DIR).unwrap_or(".coder").into(),
         master_key: read_master_key(reader, production),
-        registration: registration.unwrap_or(if production { Registration::Invite } else { Registration::Open }),
+        registration: registration.unwrap_or(if production {
+            Registration::Invite
+        } else {
+            Registration::Open
+        }),
         email_verification: read_email_verification(reader, production, smtp.is_some()),
         smtp,
         allowed_origins: read_origins(reader, production, public_url.as_ref()),
@@ -116,7 +120,8 @@ fn read_public_url(reader: &mut Reader<'_>, production: bool, port: u16) -> Opti
 }
 
 fn read_master_key(reader: &mut Reader<'_>, production: bool) -> Option<Arc<SecretBox<[u8; 32]>>> {
-    let fix = "set it to what `openssl rand -base64 32` prints, and keep a copy: what it encrypts is lost without";
+    let fix =
+        "set it to what `openssl rand -base64 32` prints, and keep a copy: what it encrypts is lost without";
     if production && reader.text(v::MASTER_KEY).is_none() {
         reader.fault(v::MASTER_KEY.name, "it is not set, and production makes no key by itself", fix);
     }
@@ -172,9 +177,10 @@ fn read_redirects(reader: &mut Reader<'_>, production: bool, public_url: Option<
 }
 
 fn read_operators(reader: &mut Reader<'_>) -> BTreeSet<UserId> {
-    let ids = reader.list(v::OPERATORS, "use user ids, 36 characters in lower case, separated by commas", |text| {
-        UserId::from_str(text).map_err(|_| format!("`{text}` is not a user id"))
-    });
+    let ids =
+        reader.list(v::OPERATORS, "use user ids, 36 characters in lower case, separated by commas", |text| {
+            UserId::from_str(text).map_err(|_| format!("`{text}` is not a user id"))
+        });
     ids.into_iter().flatten().collect()
 }
 
@@ -197,7 +203,8 @@ fn read_upstreams(reader: &mut Reader<'_>) -> BTreeMap<String, Url> {
 }
 
 fn read_allow_loopback(reader: &mut Reader<'_>, production: bool) -> bool {
-    let allowed = reader.choice(v::OUTBOUND_ALLOW_LOOPBACK, &[("true", true), ("false", false)]) == Some(true);
+    let allowed =
+        reader.choice(v::OUTBOUND_ALLOW_LOOPBACK, &[("true", true), ("false", false)]) == Some(true);
     if production && allowed {
         let problem = "customers could reach what listens on this machine";
         reader.fault(v::OUTBOUND_ALLOW_LOOPBACK.name, problem, "remove it in production");
@@ -227,7 +234,8 @@ fn read_log_level(reader: &mut Reader<'_>) -> String {
     let fix = format!("use a level ({}), or `target=level`, separated by commas", LEVELS.join(", "));
     let directives = reader.list(v::LOG, &fix, |text| {
         let (target, least) = text.split_once('=').unwrap_or(("all", text));
-        let named = !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b));
+        let named =
+            !target.is_empty() && target.bytes().all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b));
         if named && level(least) { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a level")) }
     });
     directives.filter(|list| !list.is_empty()).map_or_else(|| "info".to_owned(), |list| list.join(","))

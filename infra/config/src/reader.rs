@@ -61,7 +61,8 @@ impl<'a> Reader<'a> {
 
     /// The variables of a family that are set: what follows the prefix, and the value.
     pub(crate) fn family(&self, prefix: Variable) -> Vec<(&'a str, &'a str)> {
-        let members = self.map.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix.name)?, value.trim())));
+        let members =
+            self.map.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix.name)?, value.trim())));
         members.filter(|(_, value)| !value.is_empty()).collect()
     }
 
@@ -73,8 +74,12 @@ impl<'a> Reader<'a> {
                 false => name == known.name,
             })
         };
-        let unknown: Vec<&str> =
-            self.map.keys().map(String::as_str).filter(|name| name.starts_with("CODER_") && !known(name)).collect();
+        let unknown: Vec<&str> = self
+            .map
+            .keys()
+            .map(String::as_str)
+            .filter(|name| name.starts_with("CODER_") && !known(name))
+            .collect();
         for name in unknown {
             let fix = match nearest(name) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -36,7 +36,8 @@ pub(crate) fn merge(
     mut environment: BTreeMap<String, String>,
     file: &str,
 ) -> Result<BTreeMap<String, String>, ConfigError> {
-    let file: Value = serde_json::from_str(file).map_err(|error| file_fault(&format!("it is not JSON: {error}")))?;
+    let file: Value =
+        serde_json::from_str(file).map_err(|error| file_fault(&format!("it is not JSON: {error}")))?;
     if file["IsEncrypted"] == Value::Bool(true) {
         return Err(file_fault("it is encrypted; `func settings decrypt` opens it"));
     }
@@ -56,7 +57,9 @@ pub(crate) fn merge(
 
 /// Variables whose name or value is not UTF-8 are none of ours.
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 fn file_fault(problem: &str) -> ConfigError {

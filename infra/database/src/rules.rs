@@ -174,7 +174,8 @@ pub fn check_write(
             }
         })
         .collect::<Result<_, _>>()?;
-    let bytes = texts.iter().map(String::len).sum::<usize>() + operations.iter().map(patch_bytes).sum::<usize>();
+    let bytes =
+        texts.iter().map(String::len).sum::<usize>() + operations.iter().map(patch_bytes).sum::<usize>();
     if bytes > MAX_BYTES { Err(too_large("batch", bytes)) } else { Ok(texts) }
 }
 

@@ -2,7 +2,7 @@
 
 use coder_core::Ambient;
 use coder_database::rules::{check_document, check_write};
-use coder_database::{Operation, Patch, PartitionKey, StoreError, Written};
+use coder_database::{Operation, PartitionKey, Patch, StoreError, Written};
 use rusqlite::{Connection, OptionalExtension, Params};
 use serde_json::Value;
 
@@ -35,12 +35,17 @@ type Vectors = Vec<(&'static str, Vec<u8>)>;
 
 /// Reads a stored document's text.
 pub(crate) fn parse(text: &str) -> Result<Value, StoreError> {
-    serde_json::from_str(text).map_err(|cause| unavailable(format!("a stored document cannot be read: {cause}")))
+    serde_json::from_str(text)
+        .map_err(|cause| unavailable(format!("a stored document cannot be read: {cause}")))
 }
 
 impl Batch {
     /// Checks everything that needs no look into the store.
-    pub(crate) fn new(table: &Table, key: &PartitionKey, operations: Vec<Operation>) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        table: &Table,
+        key: &PartitionKey,
+        operations: Vec<Operation>,
+    ) -> Result<Self, StoreError> {
         let texts = check_write(&table.container, key, &operations)?;
         let changes = operations.into_iter().zip(texts).map(|(operation, text)| {
             let put = |mode, body: &Value, expires_at: Option<coder_core::Timestamp>| {

@@ -155,7 +155,9 @@ mod tests {
 
     fn open(directory: &Path, queue: usize) -> Database {
         let schema = |connection: &Connection, _: &Path| {
-            connection.execute_batch("CREATE TABLE IF NOT EXISTS t(x)").map_err(|_| OpenError::Locked { path: PathBuf::new() })
+            connection
+                .execute_batch("CREATE TABLE IF NOT EXISTS t(x)")
+                .map_err(|_| OpenError::Locked { path: PathBuf::new() })
         };
         Database::open(directory, "docs", &Options { queue, ..Options::default() }, schema).unwrap()
     }
@@ -165,7 +167,9 @@ mod tests {
     }
 
     fn count(connection: &Connection) -> Result<i64, StoreError> {
-        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).map_err(crate::error::from_sqlite)
+        connection
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .map_err(crate::error::from_sqlite)
     }
 
     #[tokio::test]
@@ -183,7 +187,8 @@ mod tests {
     async fn a_lost_transaction_fails_the_whole_group_and_not_the_next() {
         let directory = tempfile::tempdir().unwrap();
         let database = open(directory.path(), 8);
-        let lose = database.write(|connection| insert(connection).map(|()| connection.execute_batch("ROLLBACK").unwrap()));
+        let lose = database
+            .write(|connection| insert(connection).map(|()| connection.execute_batch("ROLLBACK").unwrap()));
         let (one, two, three) = tokio::join!(database.write(insert), lose, database.write(insert));
         assert!(two.is_err());
         let kept = i64::from(one.is_ok()) + i64::from(three.is_ok());
@@ -192,25 +197,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_throttles_and_closing_finishes_what_was_accepted() {
+    async fn a_full_queue_throttles_and_a_clean_close_leaves_one_file() {
         let directory = tempfile::tempdir().unwrap();
         let database = open(directory.path(), 1);
-        let (go, wait) = mpsc::channel::<()>();
-        let (started, has_started) = oneshot::channel();
-        let blocked = database.write(move |connection| {
-            drop(started.send(()));
-            drop(wait.recv());
-            insert(connection)
-        });
-        let mut blocked = std::pin::pin!(blocked);
-        tokio::select! { biased; _ = &mut blocked => {}, _ = has_started => {} }
-        let mut queued = std::pin::pin!(database.write(insert));
-        tokio::select! { biased; _ = &mut queued => {}, () = std::future::ready(()) => {} }
-        assert_eq!(database.write(insert).await, Err(throttled()));
-        go.send(()).unwrap();
-        assert_eq!((blocked.await, queued.await), (Ok(()), Ok(())));
+        {
+            let (go, wait) = mpsc::channel::<()>();
+            let (started, has_started) = oneshot::channel();
+            let mut blocked = std::pin::pin!(database.write(move |connection| {
+                started.send(()).unwrap();
+                wait.recv().unwrap();
+                insert(connection)
+            }));
+            tokio::select! { biased; _ = &mut blocked => {}, _ = has_started => {} }
+            let mut queued = std::pin::pin!(database.write(insert));
+            tokio::select! { biased; _ = &mut queued => {}, () = std::future::ready(()) => {} }
+            assert_eq!(database.write(insert).await, Err(throttled()));
+            go.send(()).unwrap();
+            assert_eq!((blocked.await, queued.await), (Ok(()), Ok(())));
+        }
         drop(database);
-        assert!(!directory.path().join("docs.db-wal").exists(), "a clean close leaves one file");
+        assert!(!directory.path().join("docs.db-wal").exists());
         assert_eq!(open(directory.path(), 1).read(count).await, Ok(2));
     }
 }

@@ -146,7 +146,13 @@ impl Sql {
     }
 
     /// A comparison within the operand's type, which must be one that has an order.
-    fn push_order(&mut self, table: &Table, path: &str, operator: &str, value: &Value) -> Result<(), StoreError> {
+    fn push_order(
+        &mut self,
+        table: &Table,
+        path: &str,
+        operator: &str,
+        value: &Value,
+    ) -> Result<(), StoreError> {
         let field = table.key_expression(path)?;
         let key = key::of(value);
         match key.first() {

@@ -52,9 +52,8 @@ fn of_number(number: f64) -> Vec<u8> {
 
 /// Gives a connection the functions `ck1(json)` and `ck1_has(json array, key)`.
 pub(crate) fn register(connection: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8
-        | FunctionFlags::SQLITE_DETERMINISTIC
-        | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("ck1", 1, flags, |context| match context.get_raw(0) {
         Null => Ok(None),
         json => key_of_json(json).map(Some),
@@ -132,9 +131,12 @@ mod tests {
         register(&connection).unwrap();
         let sql = "SELECT ck1(jsonb(?1)->'$.a.b'), ck1_has(jsonb(?1)->'$.a.b', ?2)";
         let key = |body: Value, has: Value| -> (Option<Vec<u8>>, bool) {
-            connection.query_row(sql, (body.to_string(), of(&has)), |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+            connection
+                .query_row(sql, (body.to_string(), of(&has)), |row| Ok((row.get(0)?, row.get(1)?)))
+                .unwrap()
         };
-        let values = [json!(null), json!(false), json!(0.1), json!(-7), json!("a\"\0é\u{1F600}\\"), json!({"x": 1})];
+        let values =
+            [json!(null), json!(false), json!(0.1), json!(-7), json!("a\"\0é\u{1F600}\\"), json!({"x": 1})];
         for value in values {
             assert_eq!(key(json!({"a": {"b": value}}), json!(1)), (Some(of(&value)), false), "{value}");
         }

@@ -37,12 +37,13 @@ fn read(path: &Path) -> io::Result<[u8; 32]> {
 fn create(directory: &Path, path: &Path, ambient: &Ambient) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let draft = directory.join(format!("{FILE}.{}", HEXLOWER.encode(&ambient.random::<8>())));
-    let written = write(&draft, &HEXLOWER.encode(&ambient.random::<32>())).and_then(|()| {
-        match fs::hard_link(&draft, path) {
-            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
-            outcome => outcome,
-        }
-    });
+    let written =
+        write(&draft, &HEXLOWER.encode(&ambient.random::<32>())).and_then(|()| {
+            match fs::hard_link(&draft, path) {
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
+                outcome => outcome,
+            }
+        });
     fs::remove_file(&draft)?;
     written?;
     // The name must survive a power cut as well as the content.

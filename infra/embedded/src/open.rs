@@ -58,7 +58,9 @@ pub enum OpenError {
         detail: String,
     },
     /// SQLite is too old.
-    #[error("SQLite {found} can corrupt a shared file: build the program with its bundled SQLite, 3.51.3 or later")]
+    #[error(
+        "SQLite {found} can corrupt a shared file: build the program with its bundled SQLite, 3.51.3 or later"
+    )]
     SqliteTooOld {
         /// The version linked into the program.
         found: &'static str,

@@ -55,7 +55,8 @@ mod tests {
             key(&["", "", ""]),
             key(&["\0", "\u{1F600}", "c"]),
         ];
-        for prefix in all.iter().flat_map(|key| (1..=2).map(|levels| PartitionKey(key.0[..levels].to_vec()))) {
+        for prefix in all.iter().flat_map(|key| (1..=2).map(|levels| PartitionKey(key.0[..levels].to_vec())))
+        {
             let Range::Below(from, to) = range(&prefix, 3) else { panic!("{prefix:?} is no prefix") };
             for key in &all {
                 let inside = (from.as_str()..to.as_str()).contains(&text(key).as_str());

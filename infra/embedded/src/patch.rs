@@ -52,7 +52,10 @@ fn add(number: &Number, by: i64) -> Option<Number> {
     if let Some(whole) = number.as_i128() {
         return Number::from_i128(whole + i128::from(by));
     }
-    #[expect(clippy::cast_precision_loss, reason = "a number with a fraction is a 64-bit float to begin with")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number with a fraction is a 64-bit float to begin with"
+    )]
     Number::from_f64(number.as_f64()? + by as f64)
 }
 
@@ -88,7 +91,10 @@ mod tests {
         assert_eq!(patched(json!({}), increment("a", -3)), Ok(json!({"a": -3})));
         assert_eq!(patched(json!({"a": 40}), increment("a", 2)), Ok(json!({"a": 42})));
         assert_eq!(patched(json!({"a": 0.5}), increment("a", 2)), Ok(json!({"a": 2.5})));
-        assert_eq!(patched(json!({"a": i64::MAX}), increment("a", 1)), Ok(json!({"a": 9_223_372_036_854_775_808_u64})));
+        assert_eq!(
+            patched(json!({"a": i64::MAX}), increment("a", 1)),
+            Ok(json!({"a": 9_223_372_036_854_775_808_u64}))
+        );
         assert!(patched(json!({"a": u64::MAX}), increment("a", 1)).is_err());
         assert!(patched(json!({"a": "1"}), increment("a", 1)).is_err());
         assert!(patched(json!({"a": null}), increment("a", 1)).is_err());

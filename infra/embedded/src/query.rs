@@ -137,7 +137,9 @@ fn columns(query: &Query, fields: Vec<String>, range: &Range, last: Option<Posit
 /// Appends the condition that a row comes after the last position. Columns of one direction compare as a row,
 /// which seeks in the index; mixed ones one by one.
 fn push_after(sql: &mut Sql, columns: &[Column]) {
-    let Some(last) = columns.iter().map(|column| column.last.clone()).collect::<Option<Vec<_>>>() else { return };
+    let Some(last) = columns.iter().map(|column| column.last.clone()).collect::<Option<Vec<_>>>() else {
+        return;
+    };
     let operator = |column: &Column| if column.descending { "<" } else { ">" };
     if columns.iter().all(|column| column.descending == columns[0].descending) {
         let names: Vec<&str> = columns.iter().map(|column| column.expression.as_str()).collect();

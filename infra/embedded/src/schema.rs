@@ -19,8 +19,7 @@ const SCHEMA: i64 = 1;
 /// Makes the file's own table, and refuses a file of a later program.
 pub(crate) fn create(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    let found: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
     if found > SCHEMA {
         return Err(OpenError::SchemaNewer { path: path.to_owned(), found, known: SCHEMA });
     }
@@ -64,7 +63,9 @@ pub(crate) fn prepare(connection: &Connection, table: &Table) -> Result<(), Stor
     if known == now && stored.is_some() {
         return Ok(());
     }
-    for vector in container.vectors.iter().filter(|vector| known.get(vector.field) != Some(&vector.dimensions)) {
+    for vector in
+        container.vectors.iter().filter(|vector| known.get(vector.field) != Some(&vector.dimensions))
+    {
         fill_vectors(connection, table, *vector)?;
     }
     let sql = "INSERT INTO containers(name, keys, vectors) VALUES (?1, ?2, ?3)
@@ -123,7 +124,9 @@ fn fill_vectors(connection: &Connection, table: &Table, field: VectorField) -> R
     let mut statement = connection.prepare(&all).map_err(from_sqlite)?;
     let mut rows = statement.query([]).map_err(from_sqlite)?;
     while let Some(row) = rows.next().map_err(from_sqlite)? {
-        let read = || Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, String>(3)?));
+        let read = || {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, String>(3)?))
+        };
         let (pk, id, expires, text): (_, _, Option<i64>, _) = read().map_err(from_sqlite)?;
         let body: Value = serde_json::from_str(&text).map_err(|cause| unavailable(cause.to_string()))?;
         match vector::of_body(&body, field) {
@@ -132,7 +135,9 @@ fn fill_vectors(connection: &Connection, table: &Table, field: VectorField) -> R
                 connection.execute(&table.sql.insert_vector, row).map_err(from_sqlite)?;
             }
             Ok(None) => {}
-            Err(_) => tracing::warn!(container = name, id, field = field.field, "no vector of the right size"),
+            Err(_) => {
+                tracing::warn!(container = name, id, field = field.field, "no vector of the right size")
+            }
         }
     }
     Ok(())

@@ -89,6 +89,15 @@ impl SqliteStore {
         tables.get(container).cloned().ok_or_else(|| invalid(format!("there is no container `{container}`")))
     }
 
+    /// SQLite takes names that differ in case for the same.
+    fn refuse_look_alike(&self, name: &str) -> Result<(), StoreError> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        match tables.keys().find(|other| **other != name && other.eq_ignore_ascii_case(name)) {
+            Some(other) => Err(invalid(format!("the containers `{other}` and `{name}` differ only in case"))),
+            None => Ok(()),
+        }
+    }
+
     fn range(table: &Table, key: &PartitionKey) -> Result<Range, StoreError> {
         check_key_prefix(&table.container, key)?;
         Ok(partition::range(key, table.container.partition_key.len()))
@@ -116,6 +125,7 @@ impl DocumentStore for SqliteStore {
     async fn prepare(&self, containers: &[Container]) -> Result<(), StoreError> {
         for container in containers {
             let table = Arc::new(Table::new(container)?);
+            self.refuse_look_alike(container.name)?;
             let made = Arc::clone(&table);
             self.database.write(move |connection| schema::prepare(connection, &made)).await?;
             let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +198,9 @@ impl DocumentStore for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let answer = |connection: &Connection| {
-            connection.prepare_cached("SELECT count(*) FROM containers")?.query_row([], |row| row.get::<_, i64>(0))
+            connection
+                .prepare_cached("SELECT count(*) FROM containers")?
+                .query_row([], |row| row.get::<_, i64>(0))
         };
         self.database.read(move |connection| answer(connection).map(drop).map_err(from_sqlite)).await
     }

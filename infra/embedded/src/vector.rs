@@ -21,7 +21,9 @@ const LANES: usize = 16;
 pub(crate) fn of_body(body: &Value, field: VectorField) -> Result<Option<Vec<f32>>, StoreError> {
     let numbers = match coder_database::query::field(body, field.field) {
         None | Some(Value::Null) => return Ok(None),
-        Some(value) => value.as_array().and_then(|items| items.iter().map(Value::as_f64).collect::<Option<Vec<_>>>()),
+        Some(value) => {
+            value.as_array().and_then(|items| items.iter().map(Value::as_f64).collect::<Option<Vec<_>>>())
+        }
     };
     let wrong = || invalid(format!("`{}` must be an array of {} numbers", field.field, field.dimensions));
     #[expect(clippy::cast_possible_truncation, reason = "vectors are kept as 32-bit floats")]
@@ -160,7 +162,8 @@ mod tests {
         assert_eq!(of(json!([0, 0])), Ok(Some(vec![0.0, 0.0])));
         assert_eq!(of(json!(null)), Ok(None));
         assert_eq!(of_body(&json!({}), field), Ok(None));
-        for wrong in [json!([1]), json!([1, 2, 3]), json!([1, "2"]), json!("v"), json!({}), json!([1e300, 0])] {
+        for wrong in [json!([1]), json!([1, 2, 3]), json!([1, "2"]), json!("v"), json!({}), json!([1e300, 0])]
+        {
             assert!(matches!(of(wrong.clone()), Err(StoreError::Invalid { .. })), "{wrong}");
         }
     }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::{Extension, Router};
 use coder_core::{Ambient, ManualClock, OsEntropy};
 use coder_gateway::{CircuitState, EdgeOptions, Gateway, RouteTable, Upstream};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use jiff::SignedDuration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use tower::ServiceExt;
 
-use crate::client::{Answer, exchange};
+use crate::client::{Answer, exchange, read_until, send};
 use crate::fakes::{Via, gateway, place};
 
 const REQUEST: &[u8] = b"GET /api/usage/x HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n";
@@ -101,6 +104,30 @@ async fn a_slow_caller_does_not_open_the_circuit() {
     }
     assert!(gateway.states().all(|(_, state)| state == CircuitState::Closed));
     assert!(format!("{:?}", scene.gateway).contains("\"usage\": Closed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_drips_its_body_is_given_up_and_blamed() {
+    let read = Router::new().fallback(|body: axum::body::Bytes| std::future::ready(body));
+    let (gateway, address) = gateway(Upstream::InProcess(read), EdgeOptions::new(Ambient::system())).await;
+    let head = b"POST /api/usage/x HTTP/1.1\r\nhost: g\r\ncontent-length: 9\r\n\r\n";
+    let mut caller = send(address, head).await;
+    for _ in 0..2 {
+        assert!(timeout(Duration::from_secs(12), caller.readable()).await.is_err(), "not yet");
+        caller.write_all(b"a").await.unwrap();
+    }
+    let answer = read_until(&mut caller, "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(gateway.states().all(|(_, state)| state == CircuitState::Closed));
+}
+
+#[tokio::test]
+async fn a_remote_group_is_called_by_its_own_name() {
+    let router = Router::new()
+        .fallback(|headers: HeaderMap| async move { headers["host"].to_str().unwrap().to_owned() });
+    let (_, address) = gateway(place(router, Via::Remote).await, EdgeOptions::new(Ambient::system())).await;
+    let host = exchange(address, REQUEST).await.body;
+    assert!(host.starts_with("127.0.0.1:"), "{host}");
 }
 
 #[tokio::test]

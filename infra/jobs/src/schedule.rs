@@ -114,13 +114,17 @@ impl Field {
         let Some((first, last)) = span.split_once('-') else {
             self.value(span).map_err(&fault)?;
             return match step {
-                Some(_) => Err(fault(format!("a step needs `*` or a range, such as `{span}-{}/2`", self.max))),
+                Some(_) => {
+                    Err(fault(format!("a step needs `*` or a range, such as `{span}-{}/2`", self.max)))
+                }
                 None => Ok(()),
             };
         };
         let (first, last) = (self.value(first).map_err(&fault)?, self.value(last).map_err(&fault)?);
         if first > last {
-            return Err(fault("the range ends before it starts; write it as a list of two ranges".to_owned()));
+            return Err(fault(
+                "the range ends before it starts; write it as a list of two ranges".to_owned(),
+            ));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use coder_cache::{RateLimiter, Revocations};
 use coder_config::Settings;
 use coder_core::cursor::CursorSealer;
+use coder_core::permission::PermissionDeclaration;
 use coder_core::{Ambient, Failure, OrganizationId, PermissionSet, Scope, UserId};
 use coder_database::DocumentStore;
 use coder_queue::OutboxNotifier;
@@ -50,6 +51,8 @@ pub struct Runtime {
     pub sealer: Sealer,
     /// Key of the HMAC over requests that carry an idempotency key.
     pub request_mac_key: [u8; 32],
+    /// Every permission of the platform.
+    pub catalogue: Arc<[PermissionDeclaration]>,
     /// The key that a group derives its own keys from, by purpose.
     pub master: MasterKey,
     /// Counters.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coder_core::cursor::CursorSealer;
+use coder_core::permission::PermissionDeclaration;
 use coder_handler::{Group, Peer, Peers, Running};
 use coder_middleware::chain::{Authenticator, CallerCache, Chain};
 use coder_middleware::runtime::Runtime;
@@ -43,9 +44,12 @@ impl Assembly {
         let peers = Arc::new(peers(&providers)?);
         let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
         directory_hook(directory.clone());
+        let catalogue: Arc<[PermissionDeclaration]> =
+            groups.iter().flat_map(|group| group.permissions.iter().copied()).collect();
         let mut running = Vec::with_capacity(groups.len());
         for group in groups {
-            let runtime = Arc::new(runtime(&providers, group.name, directory.clone(), outbox.clone()));
+            let runtime =
+                Arc::new(runtime(&providers, group.name, directory.clone(), outbox.clone(), catalogue.clone()));
             let own = Arc::new(peers.seen_by(group.name));
             let group = group.start(runtime, own).map_err(StartError::Declaration)?;
             peers.register(group.name, Peer::InProcess(coder_handler::server::api(&group)));
@@ -109,6 +113,7 @@ fn runtime(
     group: &'static str,
     directory: Arc<Directory>,
     outbox: Arc<dyn OutboxNotifier>,
+    catalogue: Arc<[PermissionDeclaration]>,
 ) -> Runtime {
     Runtime {
         group,
@@ -122,6 +127,7 @@ fn runtime(
         cursors: CursorSealer::new(&providers.master.derive("page-cursor")),
         sealer: providers.master.sealer("stored-answer", providers.ambient.clone()),
         request_mac_key: *providers.master.derive("request-mac"),
+        catalogue,
         master: providers.master.clone(),
         metrics: providers.metrics.clone(),
     }

@@ -28,9 +28,8 @@ impl MasterKey {
 
     /// Reads the key from base64 of 32 bytes.
     pub fn from_base64(text: &SecretString) -> Result<Self, VaultError> {
-        let bytes = Zeroizing::new(
-            STANDARD.decode(text.expose_secret().trim()).map_err(|_| VaultError::NotAKey)?,
-        );
+        let bytes =
+            Zeroizing::new(STANDARD.decode(text.expose_secret().trim()).map_err(|_| VaultError::NotAKey)?);
         <[u8; 32]>::try_from(bytes.as_slice()).map(Self::new).map_err(|_| VaultError::NotAKey)
     }
 
@@ -83,7 +82,10 @@ mod tests {
         // Python: HKDF(SHA256(), 32, salt=None, info=b"coder/v1/test").derive(bytes(range(32)))
         let bytes: Vec<u8> = (0..32).collect();
         let key = MasterKey::new(bytes.try_into().unwrap()).derive("test");
-        let expected = [0x6d, 0xcc, 0x02, 0x75, 0x5a, 0x46, 0x3b, 0xdb, 0xfa, 0x2a, 0xdf, 0x65, 0x1f, 0x6d, 0x38, 0x7e, 0xf2, 0xce, 0x0a, 0x38, 0xe9, 0x45, 0xd4, 0x8a, 0x65, 0xdc, 0x57, 0xde, 0x6f, 0x7d, 0x27, 0x73];
+        let expected = [
+            0x6d, 0xcc, 0x02, 0x75, 0x5a, 0x46, 0x3b, 0xdb, 0xfa, 0x2a, 0xdf, 0x65, 0x1f, 0x6d, 0x38, 0x7e,
+            0xf2, 0xce, 0x0a, 0x38, 0xe9, 0x45, 0xd4, 0x8a, 0x65, 0xdc, 0x57, 0xde, 0x6f, 0x7d, 0x27, 0x73,
+        ];
         assert_eq!(*key, expected);
     }
 

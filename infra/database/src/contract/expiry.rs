@@ -12,16 +12,18 @@ fn ending(id: &str, seconds: i64) -> Operation {
 }
 
 pub async fn hides_what_is_over(subject: &Subject) {
-    subject.write("p", vec![ending("a", 10), ending("b", 20), create("p", "c", json!({ "status": "s" }))]).await.unwrap();
+    subject
+        .write("p", vec![ending("a", 10), ending("b", 20), create("p", "c", json!({ "status": "s" }))])
+        .await
+        .unwrap();
     let key = PartitionKey::single("p");
     let body = body("p", "a", json!({ "embedding": vec![1.0; 8] }));
-    let likeness = Operation::Create {
-        id: "a".into(),
-        body,
-        expires_at: Some(start() + SignedDuration::from_secs(10)),
-    };
+    let likeness =
+        Operation::Create { id: "a".into(), body, expires_at: Some(start() + SignedDuration::from_secs(10)) };
     subject.store.write(ALIKE, &key, vec![likeness]).await.unwrap();
-    for (advance, visible) in [(9, vec!["a", "b", "c"]), (1, vec!["b", "c"]), (10, vec!["c"]), (9999, vec!["c"])] {
+    for (advance, visible) in
+        [(9, vec!["a", "b", "c"]), (1, vec!["b", "c"]), (10, vec!["c"]), (9999, vec!["c"])]
+    {
         subject.clock.advance(SignedDuration::from_secs(advance));
         assert_eq!(subject.ids("p", Query::new(None)).await, visible);
         let ordered = Query::new(None).order_by("status", Direction::Ascending);
@@ -51,9 +53,17 @@ pub async fn lets_an_expired_id_be_created_again(subject: &Subject) {
 }
 
 pub async fn keeps_or_moves_the_end(subject: &Subject) {
-    subject.write("p", vec![ending("longer", 10), ending("forever", 10), ending("sooner", 10)]).await.unwrap();
+    subject
+        .write("p", vec![ending("longer", 10), ending("forever", 10), ending("sooner", 10)])
+        .await
+        .unwrap();
     let expires_at = Some(start() + SignedDuration::from_secs(20));
-    let longer = Operation::Replace { id: "longer".into(), body: body("p", "longer", json!({})), expires_at, if_match: None };
+    let longer = Operation::Replace {
+        id: "longer".into(),
+        body: body("p", "longer", json!({})),
+        expires_at,
+        if_match: None,
+    };
     subject.write("p", vec![longer, upsert("p", "forever", json!({})), ending("sooner", 5)]).await.unwrap();
     subject.clock.advance(SignedDuration::from_secs(6));
     assert_eq!(subject.ids("p", Query::new(None)).await, ["forever", "longer"]);

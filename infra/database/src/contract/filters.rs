@@ -1,6 +1,7 @@
 //! Filters against their meaning, [`Filter::matches`], over documents made to mislead.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
@@ -59,7 +60,8 @@ fn scalar() -> BoxedStrategy<Value> {
         json!("1"),
         json!("[1]"),
     ]);
-    let text = prop::collection::vec(any::<char>(), 0..4).prop_map(|text| json!(text.into_iter().collect::<String>()));
+    let text = prop::collection::vec(any::<char>(), 0..4)
+        .prop_map(|text| json!(text.into_iter().collect::<String>()));
     let float = any::<f64>().prop_map(|number| if number.is_finite() { json!(number) } else { json!(0) });
     prop_oneof![8 => special, 1 => text, 1 => float, 1 => any::<i64>().prop_map(Value::from)].boxed()
 }
@@ -85,7 +87,9 @@ fn document() -> impl Strategy<Value = Value> {
 
 fn leaf() -> BoxedStrategy<Filter> {
     let field = || prop::sample::select(&FIELDS[..]).prop_map(str::to_owned);
-    let with = |make: fn(String, Value) -> Filter| (field(), scalar()).prop_map(move |(path, value)| make(path, value)).boxed();
+    let with = |make: fn(String, Value) -> Filter| {
+        (field(), scalar()).prop_map(move |(path, value)| make(path, value)).boxed()
+    };
     let text = || scalar().prop_map(|value| value.as_str().unwrap_or("a").to_owned());
     let list = prop::collection::vec(scalar(), 0..4);
     prop::strategy::Union::new([
@@ -124,9 +128,16 @@ fn runner(cases: u32) -> TestRunner {
 
 pub async fn agrees_with_the_meaning(subject: &Subject) {
     let documents = prop::collection::vec(document(), DOCUMENTS).new_tree(&mut runner(1)).unwrap().current();
-    let documents: Vec<Value> = documents.into_iter().enumerate().map(|(at, more)| super::body("p", &format!("{at:03}"), more)).collect();
+    let documents: Vec<Value> = documents
+        .into_iter()
+        .enumerate()
+        .map(|(at, more)| super::body("p", &format!("{at:03}"), more))
+        .collect();
     for (at, chunk) in documents.chunks(100).enumerate() {
-        let batch = chunk.iter().enumerate().map(|(within, body)| create("p", &format!("{:03}", at * 100 + within), body.clone()));
+        let batch = chunk
+            .iter()
+            .enumerate()
+            .map(|(within, body)| create("p", &format!("{:03}", at * 100 + within), body.clone()));
         subject.write("p", batch.collect()).await.unwrap();
     }
     // A second tenant with the same documents would double what leaks.

@@ -104,7 +104,8 @@ pub async fn refuses_foreign_continuations(subject: &Subject) {
     let outcome = subject.store.query_across(PLAIN, &go_on(&query)).await;
     assert!(matches!(outcome, Err(StoreError::Invalid { .. })), "across: {outcome:?}");
     for garbled in ["", "x", "null", "[]", &next.clone().unwrap()[1..]] {
-        let outcome = subject.store.query(PLAIN, &p, &query.clone().continue_from(Some(garbled.into()))).await;
+        let outcome =
+            subject.store.query(PLAIN, &p, &query.clone().continue_from(Some(garbled.into()))).await;
         assert!(matches!(outcome, Err(StoreError::Invalid { .. })), "{garbled}: {outcome:?}");
     }
     // Another page size is the same query.

@@ -3,7 +3,11 @@
 //! A provider's test writes `coder_database::contract_tests!(crate::subject);` in a module of its own, where
 //! `subject` is an `async fn() -> Subject` that gives a fresh, empty store. Each case becomes a test.
 #![expect(clippy::unwrap_used, reason = "test code: a failed look-up is a failed test")]
-#![expect(missing_docs, clippy::missing_panics_doc, reason = "the cases' names say what they prove; they panic on failure")]
+#![expect(
+    missing_docs,
+    clippy::missing_panics_doc,
+    reason = "the cases' names say what they prove; they panic on failure"
+)]
 
 use std::any::Any;
 use std::sync::Arc;

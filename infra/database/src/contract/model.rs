@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use coder_core::{Clock, Timestamp};
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
@@ -43,7 +44,13 @@ fn step() -> impl Strategy<Value = Step> {
     let id = prop::sample::select(vec!["a", "b", "c"]);
     let tag = prop::sample::select(vec![Tag::None, Tag::None, Tag::Current, Tag::Wrong]);
     let lives = prop::option::weighted(0.3, 0..20_i64);
-    (0..5_u8, id, 0..100_i64, lives, tag).prop_map(|(kind, id, value, lives_seconds, tag)| Step { kind, id, value, lives_seconds, tag })
+    (0..5_u8, id, 0..100_i64, lives, tag).prop_map(|(kind, id, value, lives_seconds, tag)| Step {
+        kind,
+        id,
+        value,
+        lives_seconds,
+        tag,
+    })
 }
 
 fn operation(step: &Step, model: &Model, now: Timestamp) -> Operation {
@@ -61,17 +68,29 @@ fn operation(step: &Step, model: &Model, now: Timestamp) -> Operation {
         1 => Operation::Upsert { id, body, expires_at },
         2 => Operation::Replace { id, body, expires_at, if_match },
         3 => Operation::Delete { id, if_match },
-        _ => Operation::Patch { id, patches: vec![Patch::Increment { field: "x".into(), by: step.value }], if_match },
+        _ => Operation::Patch {
+            id,
+            patches: vec![Patch::Increment { field: "x".into(), by: step.value }],
+            if_match,
+        },
     }
 }
 
 /// What should come of an operation; changes the model if it goes through.
-fn apply(model: &mut Model, step: &Step, operation: &Operation, at: usize, now: Timestamp) -> Result<(), StoreError> {
+fn apply(
+    model: &mut Model,
+    step: &Step,
+    operation: &Operation,
+    at: usize,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let there = model.get(step.id).filter(|stored| stored.expires_at.is_none_or(|end| end > now));
     match operation {
         Operation::Create { .. } if there.is_some() => return Err(StoreError::Conflict { operation: at }),
         Operation::Create { .. } | Operation::Upsert { .. } => {}
-        Operation::Replace { if_match, .. } | Operation::Delete { if_match, .. } | Operation::Patch { if_match, .. } => {
+        Operation::Replace { if_match, .. }
+        | Operation::Delete { if_match, .. }
+        | Operation::Patch { if_match, .. } => {
             let stored = there.ok_or(StoreError::NotFound { operation: at })?;
             if if_match.as_ref().is_some_and(|wanted| *wanted != stored.etag) {
                 return Err(StoreError::PreconditionFailed { operation: at });
@@ -81,7 +100,9 @@ fn apply(model: &mut Model, step: &Step, operation: &Operation, at: usize, now: 
     // Tags of this batch are not known yet: any guard on them is wrong.
     let etag = String::new();
     match operation.clone() {
-        Operation::Create { body, expires_at, .. } | Operation::Upsert { body, expires_at, .. } | Operation::Replace { body, expires_at, .. } => {
+        Operation::Create { body, expires_at, .. }
+        | Operation::Upsert { body, expires_at, .. }
+        | Operation::Replace { body, expires_at, .. } => {
             model.insert(step.id, Stored { body, expires_at, etag });
         }
         Operation::Delete { .. } => drop(model.remove(step.id)),
@@ -105,14 +126,21 @@ pub async fn agrees_with_a_simple_model(subject: &Subject) {
         let now = subject.clock.now();
         let operations: Vec<Operation> = steps.iter().map(|step| operation(step, &model, now)).collect();
         let mut after: Model = std::mem::take(&mut model);
-        let before: Vec<_> = after.iter().map(|(id, stored)| (*id, stored.body.clone(), stored.expires_at, stored.etag.clone())).collect();
+        let before: Vec<_> = after
+            .iter()
+            .map(|(id, stored)| (*id, stored.body.clone(), stored.expires_at, stored.etag.clone()))
+            .collect();
         let wanted = steps.iter().zip(&operations).enumerate();
-        let wanted: Result<(), StoreError> = wanted.map(|(at, (step, operation))| apply(&mut after, step, operation, at, now)).collect();
+        let wanted: Result<(), StoreError> =
+            wanted.map(|(at, (step, operation))| apply(&mut after, step, operation, at, now)).collect();
         let written = subject.write("p", operations.clone()).await;
         assert_eq!(written.as_ref().map(|_| ()), wanted.as_ref().map(|&()| ()), "{round}: {operations:?}");
         model = match written {
             Ok(_) => after,
-            Err(_) => before.into_iter().map(|(id, body, expires_at, etag)| (id, Stored { body, expires_at, etag })).collect(),
+            Err(_) => before
+                .into_iter()
+                .map(|(id, body, expires_at, etag)| (id, Stored { body, expires_at, etag }))
+                .collect(),
         };
         compare(subject, &mut model, now).await;
     }

@@ -8,7 +8,12 @@ use crate::query::field;
 use crate::{Direction, Document, Filter, PartitionKey, Query};
 
 /// Every page of a query.
-async fn all_pages(subject: &Subject, container: &str, key: Option<&PartitionKey>, mut query: Query) -> Vec<Document> {
+async fn all_pages(
+    subject: &Subject,
+    container: &str,
+    key: Option<&PartitionKey>,
+    mut query: Query,
+) -> Vec<Document> {
     let mut found = Vec::new();
     loop {
         let page = match key {
@@ -85,9 +90,14 @@ pub async fn pages_by_two_fields_in_every_direction(subject: &Subject) {
     let bodies = fill(subject).await;
     let key = PartitionKey::single("p");
     let directions = [Direction::Ascending, Direction::Descending];
-    let filters = [None, Some(Filter::Ne("status".into(), json!("done"))), Some(Filter::eq("status", "open"))];
-    for (first, second) in [("status", Some("priority")), ("priority", Some("free")), ("free", None), ("priority", None)] {
-        for (one, other) in directions.iter().flat_map(|one| directions.iter().map(move |other| (*one, *other))) {
+    let filters =
+        [None, Some(Filter::Ne("status".into(), json!("done"))), Some(Filter::eq("status", "open"))];
+    for (first, second) in
+        [("status", Some("priority")), ("priority", Some("free")), ("free", None), ("priority", None)]
+    {
+        for (one, other) in
+            directions.iter().flat_map(|one| directions.iter().map(move |other| (*one, *other)))
+        {
             for filter in &filters {
                 let mut query = Query::new(filter.clone()).limit(7).order_by(first, one);
                 if let Some(second) = second {
@@ -103,7 +113,10 @@ pub async fn pages_by_two_fields_in_every_direction(subject: &Subject) {
 pub async fn pages_while_documents_come_and_go(subject: &Subject) {
     let bodies = fill(subject).await;
     let key = PartitionKey::single("p");
-    let mut query = Query::new(None).limit(5).order_by("status", Direction::Descending).order_by("free", Direction::Descending);
+    let mut query = Query::new(None)
+        .limit(5)
+        .order_by("status", Direction::Descending)
+        .order_by("free", Direction::Descending);
     let wanted = sorted(&bodies, &query);
     let mut found = Vec::new();
     loop {
@@ -112,7 +125,10 @@ pub async fn pages_while_documents_come_and_go(subject: &Subject) {
         // What was seen goes, and something comes before it: neither may move the next page.
         let last = ids.last().unwrap();
         let before = json!({ "status": "\u{10FFFF}", "free": 9, "priority": 9 });
-        subject.write("p", vec![delete(last, None), create("p", &format!("new{}", found.len()), before)]).await.unwrap();
+        subject
+            .write("p", vec![delete(last, None), create("p", &format!("new{}", found.len()), before)])
+            .await
+            .unwrap();
         found.extend(ids);
         match page.next {
             Some(next) => query.continuation = Some(next),
@@ -132,18 +148,26 @@ pub async fn pages_below_a_prefix_and_across(subject: &Subject) {
             }
         }
     }
-    let place = |document: &Document| (document.body["organizationId"].to_string(), document.body["day"].to_string(), document.id.clone());
-    let orders = [vec![], vec![("n".to_owned(), Direction::Descending)], vec![("n".to_owned(), Direction::Ascending)]];
+    let place = |document: &Document| {
+        (document.body["organizationId"].to_string(), document.body["day"].to_string(), document.id.clone())
+    };
+    let orders =
+        [vec![], vec![("n".to_owned(), Direction::Descending)], vec![("n".to_owned(), Direction::Ascending)]];
     for (order, limit) in orders.iter().flat_map(|order| [1, 2, 5].map(|limit| (order, limit))) {
         let query = Query { order: order.clone(), ..Query::new(None).limit(limit) };
-        for (key, count) in [(Some(PartitionKey(vec!["a".into(), "bucket".into()])), 12), (Some(PartitionKey(vec!["a".into()])), 12), (None, 24)] {
+        for (key, count) in [
+            (Some(PartitionKey(vec!["a".into(), "bucket".into()])), 12),
+            (Some(PartitionKey(vec!["a".into()])), 12),
+            (None, 24),
+        ] {
             let found = all_pages(subject, LAYERED, key.as_ref(), query.clone()).await;
             let mut places: Vec<_> = found.iter().map(place).collect();
             places.sort();
             places.dedup();
             assert_eq!((places.len(), found.len()), (count, count), "{key:?} {query:?}");
             if let Some((_, direction)) = order.first() {
-                let mut numbers: Vec<i64> = found.iter().map(|found| found.body["n"].as_i64().unwrap()).collect();
+                let mut numbers: Vec<i64> =
+                    found.iter().map(|found| found.body["n"].as_i64().unwrap()).collect();
                 if *direction == Direction::Descending {
                     numbers.reverse();
                 }

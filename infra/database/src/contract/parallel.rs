@@ -19,7 +19,8 @@ async fn together(
     let mut tasks = JoinSet::new();
     for at in 0..TASKS {
         let (store, operations) = (Arc::clone(&subject.store), operation(at));
-        tasks.spawn(async move { store.write(PLAIN, &PartitionKey::single("p"), operations).await.map(drop) });
+        tasks
+            .spawn(async move { store.write(PLAIN, &PartitionKey::single("p"), operations).await.map(drop) });
     }
     tasks.join_all().await
 }
@@ -38,13 +39,19 @@ pub async fn creates_a_unique_id_once(subject: &Subject) {
     for round in 0..4 {
         let claim = format!("claim:{round}");
         // The claim comes last, so that losers have something to take back.
-        let batch = |at| vec![create("p", &format!("{round}:{at}"), json!({ "by": at })), create("p", &claim, json!({ "by": at }))];
+        let batch = |at| {
+            vec![
+                create("p", &format!("{round}:{at}"), json!({ "by": at })),
+                create("p", &claim, json!({ "by": at })),
+            ]
+        };
         let outcomes = together(subject, batch).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         let lost = Err(StoreError::Conflict { operation: 1 });
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == lost).count(), TASKS - 1);
         let winner = subject.read("p", &claim).await.unwrap().body["by"].clone();
-        let documents = subject.ids("p", Query::new(Filter::StartsWith("id".into(), format!("{round}:")))).await;
+        let documents =
+            subject.ids("p", Query::new(Filter::StartsWith("id".into(), format!("{round}:")))).await;
         assert_eq!(documents, [format!("{round}:{winner}")]);
     }
 }
@@ -62,7 +69,8 @@ pub async fn lets_one_guarded_writer_win(subject: &Subject) {
 }
 
 pub async fn never_shows_half_a_batch(subject: &Subject) {
-    let put = |value: usize| vec![upsert("p", "a", json!({ "x": value })), upsert("p", "b", json!({ "x": value }))];
+    let put =
+        |value: usize| vec![upsert("p", "a", json!({ "x": value })), upsert("p", "b", json!({ "x": value }))];
     subject.write("p", put(0)).await.unwrap();
     let store = Arc::clone(&subject.store);
     let reader = tokio::spawn(async move {

@@ -11,20 +11,31 @@ pub async fn keeps_tenants_apart(subject: &Subject) {
     }
     subject.one("org:2", upsert("org:2", "same", json!({ "of": "changed" }))).await.unwrap();
     subject.one("org:", delete("same", None)).await.unwrap();
-    for (pk, of) in [("org:1", Some("org:1")), ("org:2", Some("changed")), ("org:", None), ("ORG:1", Some("ORG:1"))] {
+    for (pk, of) in
+        [("org:1", Some("org:1")), ("org:2", Some("changed")), ("org:", None), ("ORG:1", Some("ORG:1"))]
+    {
         let of = of.map(Value::from);
         assert_eq!(subject.read(pk, "same").await.map(|found| found.body["of"].clone()), of, "{pk}");
-        let all = subject.store.query(PLAIN, &PartitionKey::single(pk), &Query::new(Filter::Or(vec![
-            Filter::IsDefined("of".into()),
-            Filter::Not(Box::new(Filter::IsDefined("of".into()))),
-        ]))).await.unwrap();
+        let all = subject
+            .store
+            .query(
+                PLAIN,
+                &PartitionKey::single(pk),
+                &Query::new(Filter::Or(vec![
+                    Filter::IsDefined("of".into()),
+                    Filter::Not(Box::new(Filter::IsDefined("of".into()))),
+                ])),
+            )
+            .await
+            .unwrap();
         assert_eq!(all.items.len(), usize::from(of.is_some()), "a filter never reaches out of {pk}");
     }
 }
 
 pub(super) fn layered(levels: [&str; 3], id: &str) -> (PartitionKey, Operation) {
     let [organization, bucket, day] = levels;
-    let body = json!({ "id": id, "organizationId": organization, "bucket": bucket, "day": day, "n": id.len() });
+    let body =
+        json!({ "id": id, "organizationId": organization, "bucket": bucket, "day": day, "n": id.len() });
     let key = PartitionKey(levels.map(str::to_owned).to_vec());
     (key, create_body(id, body))
 }
@@ -63,11 +74,15 @@ pub async fn reads_below_a_prefix(subject: &Subject) {
 
 pub async fn reads_across_for_jobs(subject: &Subject) {
     for pk in ["x", "y", "z"] {
-        subject.write(pk, vec![create(pk, "a", json!({ "status": "s" })), create(pk, "b", json!({}))]).await.unwrap();
+        subject
+            .write(pk, vec![create(pk, "a", json!({ "status": "s" })), create(pk, "b", json!({}))])
+            .await
+            .unwrap();
     }
     let query = Query::new(Filter::eq("status", "s"));
     let page = subject.store.query_across(PLAIN, &query).await.unwrap();
-    let mut places: Vec<String> = page.items.iter().map(|document| document.body["partitionKey"].to_string()).collect();
+    let mut places: Vec<String> =
+        page.items.iter().map(|document| document.body["partitionKey"].to_string()).collect();
     places.sort();
     assert_eq!(places, ["\"x\"", "\"y\"", "\"z\""]);
 }

@@ -22,7 +22,8 @@ fn vector(seed: u32) -> Vector {
 }
 
 fn similarity(a: &Vector, b: &Vector) -> f64 {
-    let dot = |a: &Vector, b: &Vector| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let dot =
+        |a: &Vector, b: &Vector| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
@@ -48,12 +49,15 @@ pub async fn finds_the_nearest(subject: &Subject) {
     assert!(nearest(subject, &vector(1), 3, None).await.is_empty());
     let all: Vec<(String, Vector)> = (0..300).map(|seed| (format!("{seed:03}"), vector(seed))).collect();
     for chunk in all.chunks(100) {
-        write(subject, chunk.iter().map(|(id, vector)| put(id, json!(vector), json!({}))).collect()).await.unwrap();
+        write(subject, chunk.iter().map(|(id, vector)| put(id, json!(vector), json!({}))).collect())
+            .await
+            .unwrap();
     }
     for seed in 1000..1020 {
         let wanted = vector(seed);
         let found = nearest(subject, &wanted, 10, None).await;
-        let mut plain: Vec<(&str, f64)> = all.iter().map(|(id, vector)| (id.as_str(), similarity(&wanted, vector))).collect();
+        let mut plain: Vec<(&str, f64)> =
+            all.iter().map(|(id, vector)| (id.as_str(), similarity(&wanted, vector))).collect();
         plain.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         assert_eq!(found.len(), 10);
         for ((document, score), (_, best)) in found.iter().zip(plain) {
@@ -95,7 +99,8 @@ pub async fn follows_every_change(subject: &Subject) {
 
 pub async fn filters_and_breaks_ties_by_id(subject: &Subject) {
     let same = vector(3);
-    let batch = ["d", "b", "a", "c"].map(|id| put(id, json!(same), json!({ "even": id == "b" || id == "d" })));
+    let batch =
+        ["d", "b", "a", "c"].map(|id| put(id, json!(same), json!({ "even": id == "b" || id == "d" })));
     write(subject, batch.to_vec()).await.unwrap();
     let other = PartitionKey::single("q");
     let mut elsewhere = body("q", "0", json!({ "even": true }));
@@ -110,12 +115,21 @@ pub async fn filters_and_breaks_ties_by_id(subject: &Subject) {
 }
 
 pub async fn refuses_what_is_no_vector(subject: &Subject) {
-    for wrong in [json!([]), json!([1, 2, 3]), json!(vec![0.5; 9]), json!("text"), json!({}), json!([1, 2, 3, 4, 5, 6, 7, "8"])] {
+    for wrong in [
+        json!([]),
+        json!([1, 2, 3]),
+        json!(vec![0.5; 9]),
+        json!("text"),
+        json!({}),
+        json!([1, 2, 3, 4, 5, 6, 7, "8"]),
+    ] {
         let outcome = write(subject, vec![put("a", wrong.clone(), json!({}))]).await;
         assert!(matches!(outcome, Err(StoreError::Invalid { .. })), "{wrong}: {outcome:?}");
     }
     let key = PartitionKey::single("p");
-    let ask = async |container, field, vector: &[f32], top| subject.store.nearest(container, &key, field, vector, top, None).await;
+    let ask = async |container, field, vector: &[f32], top| {
+        subject.store.nearest(container, &key, field, vector, top, None).await
+    };
     let senseless = [
         ask(ALIKE, "embedding", &[1.0; 7], 1).await,
         ask(ALIKE, "embedding", &[f32::NAN; 8], 1).await,
