@@ -2,12 +2,11 @@
 //! caller may do, and every profile field, belongs to the users group.
 //!
 //! The rules are pure functions over the documents in [`model`], so that each can be read and tested alone;
-//! time and randomness come from `coder_core::Ambient`. Only [`outbound`] and [`mail`] reach other machines.
+//! time and randomness come from `coder_core::Ambient`. Only [`outbound`] reaches other machines.
 
 pub mod api_key;
 mod digest;
 pub mod email;
-pub mod mail;
 pub mod model;
 pub mod oidc;
 pub mod one_time_token;

@@ -17,8 +17,6 @@ pub const IDLE_SECONDS: i64 = 14 * 24 * 3600;
 pub const ABSOLUTE_SECONDS: i64 = 30 * 24 * 3600;
 /// Live sessions of a person.
 pub const MAX_LIVE: usize = 20;
-/// Seconds that a sign-in counts as fresh.
-pub const FRESH_SECONDS: i64 = 15 * 60;
 
 /// Two tabs may use one refresh token this far apart.
 const GRACE: SignedDuration = SignedDuration::from_secs(10);
@@ -42,11 +40,6 @@ impl Session {
     /// Whether the session goes on at this time.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.ends_at()
-    }
-
-    /// Whether the person has proved who they are lately (RFC 9470).
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        now.duration_since(self.auth_time) <= SignedDuration::from_secs(FRESH_SECONDS)
     }
 
     /// What becomes of a refresh token of this session. One from the future can only come from a copy of the

@@ -1,12 +1,14 @@
 //! One-time passwords by time (RFC 6238): SHA-1, six digits, steps of 30 seconds, one step of tolerance.
 
 use aws_lc_rs::hmac;
-use coder_core::{Ambient, Timestamp};
+use coder_core::{Ambient, Timestamp, UserId};
+use coder_vault::{Sealer, VaultError};
 use data_encoding::BASE32_NOPAD;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use url::Url;
 
 use crate::digest::same;
+use crate::model::TotpFactor;
 
 /// Seconds that a code is shown.
 pub const STEP_SECONDS: i64 = 30;
@@ -25,13 +27,21 @@ impl TotpSecret {
         Self::from_bytes(ambient.random::<SECRET_BYTES>().to_vec())
     }
 
-    /// A secret as it was stored, unsealed.
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+    fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes, for sealing.
-    pub fn expose_bytes(&self) -> &[u8] {
+    /// Seals the secret for its document.
+    pub fn seal(&self, user_id: UserId, sealer: &Sealer) -> String {
+        sealer.seal(self.expose_bytes(), &seal_context(user_id))
+    }
+
+    /// Opens a stored secret.
+    pub fn open(factor: &TotpFactor, user_id: UserId, sealer: &Sealer) -> Result<Self, VaultError> {
+        Ok(Self::from_bytes(sealer.open(&factor.secret, &seal_context(user_id))?.to_vec()))
+    }
+
+    fn expose_bytes(&self) -> &[u8] {
         self.0.expose_secret()
     }
 
@@ -76,6 +86,11 @@ impl TotpSecret {
     }
 }
 
+/// Binds a sealed secret to its owner.
+fn seal_context(user_id: UserId) -> String {
+    format!("totp-factor/{user_id}")
+}
+
 /// The step that a time is in.
 fn step_at(now: Timestamp) -> u64 {
     u64::try_from(now.as_second().div_euclid(STEP_SECONDS)).unwrap_or(0)
@@ -93,10 +108,12 @@ fn truncated(secret: &[u8], step: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use coder_core::{Ambient, Timestamp};
+    use coder_vault::Sealer;
     use jiff::SignedDuration;
     use secrecy::ExposeSecret as _;
 
     use super::{TotpSecret, step_at, truncated};
+    use crate::model::{FactorState, TotpFactor};
 
     const SECRET: &[u8] = b"12345678901234567890";
 
@@ -179,6 +196,21 @@ mod tests {
             odd.expose_secret()
         );
         assert!(!format!("{:?}", secret()).contains("49"));
+    }
+
+    #[test]
+    fn a_stored_secret_opens_for_its_owner_only() {
+        let ambient = Ambient::system();
+        let sealer = Sealer::new(&[7; 32], ambient.clone());
+        let (ada, eve) = (ambient.new_id(), ambient.new_id());
+        let factor = TotpFactor {
+            secret: secret().seal(ada, &sealer),
+            state: FactorState::Active,
+            last_accepted_step: None,
+            recovery_codes: Vec::new(),
+        };
+        assert_eq!(TotpSecret::open(&factor, ada, &sealer).unwrap().expose_bytes(), SECRET);
+        assert!(TotpSecret::open(&factor, eve, &sealer).is_err());
     }
 
     #[test]

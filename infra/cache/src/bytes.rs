@@ -27,7 +27,7 @@ pub trait Cache: Send + Sync + std::fmt::Debug {
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
     ambient: Ambient,
-    entries: moka::future::Cache<Box<str>, Entry>,
+    entries: moka::future::Cache<String, Entry>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl MemoryCache {
     pub fn with_capacity(ambient: Ambient, bytes: u64) -> Self {
         let entries = moka::future::Cache::builder()
             .max_capacity(bytes)
-            .weigher(|key: &Box<str>, entry: &Entry| {
+            .weigher(|key: &String, entry: &Entry| {
                 u32::try_from(key.len() + entry.bytes.len()).unwrap_or(u32::MAX)
             })
             .build();
@@ -68,7 +68,7 @@ impl Cache for MemoryCache {
     async fn put(&self, key: &str, bytes: Arc<[u8]>, ttl: Duration) {
         let ttl = SignedDuration::try_from(ttl).unwrap_or(SignedDuration::MAX);
         let until = self.ambient.now().saturating_add(ttl).unwrap_or(Timestamp::MAX);
-        self.entries.insert(key.into(), Entry { bytes, until }).await;
+        self.entries.insert(key.to_owned(), Entry { bytes, until }).await;
     }
 
     async fn remove(&self, key: &str) {
@@ -85,7 +85,7 @@ mod tests {
 
     use super::{Cache as _, MemoryCache};
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn cache() -> (MemoryCache, ManualClock) {
         let clock = ManualClock::at(Timestamp::UNIX_EPOCH);

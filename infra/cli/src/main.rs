@@ -1,1 +1,30 @@
-fn main() {}
+//! The `coder` command. Without a subcommand it is `coder dev`: the whole platform in one process.
+
+mod arguments;
+mod dev;
+mod generated;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command.unwrap_or_default() {
+        Command::Dev(options) => dev::run(options),
+        Command::Manifest(options) => generated::manifest(&options),
+        Command::Openapi(options) => generated::openapi(&options),
+        Command::Settings(options) => generated::settings(&options),
+        Command::Config(options) => generated::config(options.json),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! at the environment.
 //!
 //! Entry points: [`Settings::load`] for programs, [`Settings::from_map`] and [`Settings::for_tests`] for tests,
-//! [`VARIABLES`] for what can be set, [`reference`] for the page that documents it.
+//! [`VARIABLES`] for what can be set, [`reference()`] for the page that documents it.
 
 mod error;
 mod mail;

@@ -112,10 +112,10 @@ fn read_public_url(reader: &mut Reader<'_>, production: bool, port: u16) -> Opti
     let default = format!("http://127.0.0.1:{port}");
     read_or(reader, v::PUBLIC_URL, &default, "use an address such as `https://api.example.com`", |text| {
         let url = web::base(text)?;
-        match production && url.scheme() != "https" {
-            true => Err(format!("`{text}` is not https, which production needs")),
-            false => Ok(url),
+        if production && url.scheme() != "https" {
+            return Err(format!("`{text}` is not https, which production needs"));
         }
+        Ok(url)
     })
 }
 
@@ -269,13 +269,13 @@ fn read_provider(reader: &mut Reader<'_>) -> Provider {
     let redis_host = reader.parse(v::REDIS_HOST, host_fix, web::host);
     let client_id = reader.text(v::AZURE_CLIENT_ID).map(str::to_owned);
     let all = || {
-        Some(Provider::Azure(AzureSettings {
+        Some(Provider::Azure(Box::new(AzureSettings {
             cosmos_endpoint: cosmos_endpoint?,
             servicebus_namespace: servicebus_namespace?,
             keyvault_url: keyvault_url?,
             redis_host: redis_host?,
             client_id: client_id?,
-        }))
+        })))
     };
     // Where one is missing, a fault was left and the settings are refused.
     all().unwrap_or(Provider::Embedded)

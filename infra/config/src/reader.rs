@@ -69,9 +69,8 @@ impl<'a> Reader<'a> {
     /// Finds names that look like ours but are not.
     pub(crate) fn refuse_unknown(&mut self) {
         let known = |name: &str| {
-            VARIABLES.iter().any(|known| match known.is_prefix() {
-                true => name.starts_with(known.name),
-                false => name == known.name,
+            VARIABLES.iter().any(|known| {
+                if known.is_prefix() { name.starts_with(known.name) } else { name == known.name }
             })
         };
         let unknown: Vec<&str> = self

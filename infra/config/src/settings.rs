@@ -122,7 +122,7 @@ pub enum Provider {
     /// Everything on this machine, in the data directory.
     Embedded,
     /// Azure's services.
-    Azure(AzureSettings),
+    Azure(Box<AzureSettings>),
 }
 
 /// Where Azure's services are.

@@ -26,7 +26,8 @@ pub(crate) struct Database {
     // `None` only while dropping, so that the threads see the end of their queues.
     write: Option<SyncSender<writer::Job>>,
     read: Option<SyncSender<reader::Job>>,
-    threads: Vec<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Database {
@@ -70,18 +71,21 @@ impl Database {
         let (write, jobs) = mpsc::sync_channel(queue);
         let (read, questions) = mpsc::sync_channel::<reader::Job>(queue);
         let questions = Arc::new(Mutex::new(questions));
-        let mut database = Self { path, write: Some(write), read: Some(read), threads: Vec::new() };
-        for connection in readers {
+        let spawn =
+            |name: &str, work: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.into()).spawn(work);
+        let readers = readers.into_iter().map(|connection| {
             let questions = Arc::clone(&questions);
-            database.spawn("coder-read", move || reader::run(&connection, &questions))?;
-        }
-        database.spawn("coder-write", move || writer::run(&connection, &lock, &jobs))?;
-        Ok(database)
+            spawn("coder-read", Box::new(move || reader::run(&connection, &questions)))
+        });
+        let readers = readers.collect::<Result<_, _>>()?;
+        let writer = spawn("coder-write", Box::new(move || writer::run(&connection, &lock, &jobs)))?;
+        Ok(Self { path, write: Some(write), read: Some(read), writer: Some(writer), readers })
     }
 
-    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads.push(thread::Builder::new().name(name.into()).spawn(work)?);
-        Ok(())
+    fn join(&self, thread: JoinHandle<()>) {
+        if thread.join().is_err() {
+            tracing::error!(path = %self.path.display(), "a thread of the store panicked");
+        }
     }
 
     /// Runs a job in the writing thread; what it wrote stays only if it succeeds. The answer comes when the
@@ -133,12 +137,15 @@ fn submit<J>(queue: Option<&SyncSender<J>>, job: J) -> Result<(), StoreError> {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        self.write = None;
+        // One after the other: only the last connection to close can bring the log into the file, and two that
+        // close at the same time each take the other for open.
         self.read = None;
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!(path = %self.path.display(), "a thread of the store panicked");
-            }
+        for reader in std::mem::take(&mut self.readers) {
+            self.join(reader);
+        }
+        self.write = None;
+        if let Some(writer) = self.writer.take() {
+            self.join(writer);
         }
     }
 }

@@ -88,7 +88,9 @@ impl Sql {
                 let field = table.key_expression(path)?;
                 let (from, mut to) = (key::of_text(part), key::of_text(part));
                 // No byte of UTF-8 and no type is 255.
-                to.iter_mut().next_back().into_iter().for_each(|last| *last += 1);
+                if let Some(last) = to.last_mut() {
+                    *last += 1;
+                }
                 self.push_between(&field, from, to);
             }
             Filter::ArrayContains(path, value) => {

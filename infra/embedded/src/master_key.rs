@@ -64,7 +64,8 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 fn refuse_shared(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
-    if fs::metadata(path)?.permissions().mode() & 0o077 == 0 {
+    let of_others = fs::metadata(path)?.permissions().mode() & 0o077;
+    if of_others == 0 {
         return Ok(());
     }
     let hint = format!("others can read `{0}`: run `chmod 600 {0}`", path.display());

@@ -51,13 +51,17 @@ impl PageRead {
         let fields = fields.collect::<Result<Vec<_>, _>>()?;
         let mut sql = Sql::default();
         sql.push("SELECT c.pk, c.id, c.etag, json(c.body)");
-        fields.iter().for_each(|field| sql.push(&format!(", {field}")));
+        for field in &fields {
+            sql.push(&format!(", {field}"));
+        }
         sql.push(&format!(" FROM {} c WHERE ", documents(table.container.name)));
         sql.push_range("c.pk", range);
         sql.push(" AND ");
         let now = sql.parameter(Parameter::Integer(now));
         sql.push(&live("c.exp", &now));
-        fields.iter().for_each(|field| sql.push(&format!(" AND {field} IS NOT NULL")));
+        for field in &fields {
+            sql.push(&format!(" AND {field} IS NOT NULL"));
+        }
         if let Some(filter) = &query.filter {
             sql.push(" AND ");
             sql.push_filter(table, filter)?;
@@ -163,4 +167,55 @@ fn push_after(sql: &mut Sql, columns: &[Column]) {
         }
     }
     sql.push(&")".repeat(open));
+}
+
+#[cfg(test)]
+mod tests {
+    use coder_database::{Container, Filter};
+
+    use super::*;
+    use crate::{key, schema};
+
+    /// How SQLite would run the query in one partition, from the last position where there is one.
+    fn plan(query: Query, after: Option<Position>) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        key::register(&connection).unwrap();
+        schema::create(&connection, std::path::Path::new("")).unwrap();
+        let container = Container::new("c").index(["at"]).index(["status", "at"]);
+        let table = Table::new(&container).unwrap();
+        schema::prepare(&connection, &table).unwrap();
+        let read = |query: &Query| {
+            PageRead::new(&table, Some(&PartitionKey::single("p")), &Range::One("p".into()), query, 0)
+                .unwrap()
+        };
+        let continuation = after.map(|after| after.encode(&read(&query).fingerprint));
+        let page = read(&query.continue_from(continuation));
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", page.sql)).unwrap();
+        let steps =
+            statement.query_map(params_from_iter(page.parameters), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    fn after(keys: usize) -> Position {
+        Position { keys: vec![vec![key::STRING, b'x']; keys], id: "x".into(), pk: "p".into() }
+    }
+
+    #[test]
+    fn declared_orders_read_only_their_page() {
+        let latest = || Query::new(None).order_by("at", Direction::Descending);
+        assert_eq!(plan(latest(), None), "SEARCH c USING INDEX i_c:at (pk=? AND k_at>?)");
+        assert_eq!(
+            plan(latest(), Some(after(1))),
+            "SEARCH c USING INDEX i_c:at (pk=? AND k_at>? AND (k_at,id)<(?,?))"
+        );
+        let open = Query { filter: Some(Filter::eq("status", "open")), ..latest() };
+        assert_eq!(plan(open, None), "SEARCH c USING INDEX i_c:status+at (pk=? AND k_status=? AND k_at>?)");
+        let both =
+            Query::new(None).order_by("status", Direction::Ascending).order_by("at", Direction::Ascending);
+        assert_eq!(
+            plan(both, Some(after(2))),
+            "SEARCH c USING INDEX i_c:status+at (pk=? AND (k_status,k_at,id)>(?,?,?))"
+        );
+        assert!(plan(Query::new(None), Some(after(0))).contains("(pk=? AND id>?)"));
+    }
 }

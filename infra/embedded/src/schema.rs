@@ -136,7 +136,7 @@ fn fill_vectors(connection: &Connection, table: &Table, field: VectorField) -> R
             }
             Ok(None) => {}
             Err(_) => {
-                tracing::warn!(container = name, id, field = field.field, "no vector of the right size")
+                tracing::warn!(container = name, id, field = field.field, "no vector of the right size");
             }
         }
     }

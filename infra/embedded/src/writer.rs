@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 use coder_database::StoreError;
 use rusqlite::Connection;
 
-use crate::error::{from_sqlite, unavailable};
+use crate::error::from_sqlite;
 use crate::lock::LockFile;
 
 /// Jobs in one commit, at most.
@@ -73,10 +73,8 @@ fn run_job(connection: &Connection, job: Job, answers: &mut Vec<Answer>) -> Resu
     let keep = done.as_ref().is_some_and(|done| done.keep);
     answers.extend(done.map(|done| done.answer));
     ready?;
-    // A full disk or a read error can end the whole transaction, and nothing may be written outside of one.
-    if connection.is_autocommit() {
-        return Err(unavailable("SQLite rolled the transaction back"));
-    }
+    // A full disk or a read error can end the whole transaction. The savepoint is gone with it, and these
+    // statements fail: nothing is ever written outside of a transaction.
     if !keep {
         execute(connection, "ROLLBACK TO job")?;
     }

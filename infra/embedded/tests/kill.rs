@@ -82,8 +82,8 @@ fn write_and_kill(directory: &Path, prefix: &str, after: usize) -> Vec<String> {
     // Whatever reached the pipe before the kill was acknowledged too.
     said.extend(lines);
     assert!(!child.wait().unwrap().success(), "the writer ended by itself: {:?}", said.last());
-    let acknowledged = said.iter().map(|line| line.strip_prefix("ack ").expect(line).to_owned());
-    acknowledged.collect()
+    let acknowledged = said.iter().map(|line| line.strip_prefix("ack ").map(str::to_owned));
+    acknowledged.collect::<Option<_>>().unwrap_or_else(|| panic!("the writer failed: {said:?}"))
 }
 
 async fn stored(store: &SqliteStore) -> BTreeSet<String> {

@@ -1,4 +1,5 @@
 //! The embedded store against the suite of every provider, against damaged files, and against `kill -9`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod files;
 mod kill;

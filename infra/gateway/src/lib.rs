@@ -6,7 +6,7 @@
 //!   forged headers, answers preflights, and puts the last hand on every answer;
 //! - [`Gateway`], innermost: finds the group, guards its circuit, limits and times the call, passes streams.
 //!
-//! [`serve()`] runs any such service on a listener. What this crate does not do: tokens, rate limits, request
+//! What this crate does not do: listening (`coder_handler::serve`), tokens, rate limits, request
 //! ids, metrics. Those are layers of the request chain.
 
 mod answer;
@@ -18,13 +18,11 @@ mod forwarded;
 mod gateway;
 mod hygiene;
 mod path;
-pub mod serve;
 mod table;
 mod upstream;
 
 pub use breaker::CircuitState;
 pub use edge::{Edge, EdgeLayer, EdgeOptions};
 pub use gateway::Gateway;
-pub use serve::serve;
 pub use table::{Group, RouteTable};
 pub use upstream::{Address, AddressError, Upstream};

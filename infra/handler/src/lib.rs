@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod openapi;
 pub mod peers;
 pub mod routes;
+pub mod serve;
 pub mod server;
 
 pub use crud::{Crud, Resource};
@@ -20,3 +21,4 @@ pub use events::{ConsumerFault, Event, Invocation};
 pub use group::{Group, RouteGroup, Running};
 pub use peers::{Peer, Peers};
 pub use routes::Routes;
+pub use serve::serve;

@@ -130,8 +130,8 @@ impl Field {
     }
 
     fn value(&self, text: &str) -> Result<u8, String> {
-        let named = self.names.iter().zip(self.min..).find(|(name, _)| name.eq_ignore_ascii_case(text));
-        let value = named.map(|(_, value)| value).or_else(|| number(text));
+        let by_name = self.names.iter().zip(self.min..).find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let value = by_name.map(|(_, value)| value).or_else(|| number(text));
         value.filter(|value| (self.min..=self.max).contains(value)).ok_or_else(|| {
             let names = if self.names.is_empty() { "" } else { ", or a name of three letters" };
             let sunday = if self.names == WEEKDAYS && text == "7" { "; Sunday is 0" } else { "" };

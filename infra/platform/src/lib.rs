@@ -1,1 +1,13 @@
-//! placeholder
+//! The platform process: all route groups, the gateway in front of them, and a local Functions host that
+//! delivers events and runs timers. What `cargo run` starts.
+//!
+//! Entry point: [`Platform::start`].
+
+pub mod delivery;
+pub mod documentation;
+pub mod groups;
+pub mod platform;
+pub mod timers;
+
+pub use groups::route_groups;
+pub use platform::{Options, Platform};

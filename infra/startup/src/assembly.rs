@@ -12,10 +12,14 @@ use coder_middleware::token::{ServiceTokens, TokenVerifier};
 use coder_queue::OutboxNotifier;
 
 use crate::directory::Directory;
+use crate::outbox::PermissionWatch;
 use crate::providers::{Providers, StartError};
 
-/// Longest time for an answer to begin; below the host's limit, which would kill the process.
-const DEADLINE: Duration = Duration::from_secs(100);
+/// Longest time for an answer of one group to begin; below the host's limit, which would kill the process.
+pub const DEADLINE: Duration = Duration::from_secs(100);
+
+/// How often the list of revocations is renewed.
+const REVOCATIONS_EVERY: Duration = Duration::from_secs(15);
 
 /// Groups that run in this process.
 #[derive(Debug)]
@@ -37,19 +41,18 @@ impl Assembly {
         providers: Providers,
         groups: Vec<Group>,
         outbox: Arc<dyn OutboxNotifier>,
-        directory_hook: impl FnOnce(Arc<Directory>),
     ) -> Result<Self, StartError> {
         let containers: Vec<_> = groups.iter().flat_map(|group| group.containers.clone()).collect();
         providers.store.prepare(&containers).await.map_err(|error| StartError::Other(error.to_string()))?;
         let peers = Arc::new(peers(&providers)?);
         let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
-        directory_hook(directory.clone());
+        let outbox = Arc::new(PermissionWatch { next: outbox, directory: directory.clone() });
         let catalogue: Arc<[PermissionDeclaration]> =
             groups.iter().flat_map(|group| group.permissions.iter().copied()).collect();
         let mut running = Vec::with_capacity(groups.len());
         for group in groups {
             let runtime =
-                Arc::new(runtime(&providers, group.name, directory.clone(), outbox.clone(), catalogue.clone()));
+                Arc::new(runtime(&providers, group.name, directory.clone(), outbox.clone() as Arc<dyn OutboxNotifier>, catalogue.clone()));
             let own = Arc::new(peers.seen_by(group.name));
             let group = group.start(runtime, own).map_err(StartError::Declaration)?;
             peers.register(group.name, Peer::InProcess(coder_handler::server::api(&group)));
@@ -60,8 +63,21 @@ impl Assembly {
         Ok(Self { providers, groups: running, directory, peers, authenticator })
     }
 
+    /// Brings the list of revocations up to date every 15 seconds, for ever.
+    pub async fn keep_revocations(self: Arc<Self>) {
+        let mut cursor = None;
+        let mut pause = tokio::time::interval(REVOCATIONS_EVERY);
+        loop {
+            pause.tick().await;
+            match self.directory.poll_revocations(&self.providers.revocations, cursor.clone()).await {
+                Ok(next) => cursor = next,
+                Err(failure) => tracing::warn!(cause = %failure, "the list of revocations could not be renewed"),
+            }
+        }
+    }
+
     /// The request chain of one group, or of the gateway.
-    pub fn chain(&self, group: &'static str, body_limit: usize) -> Arc<Chain> {
+    pub fn chain(&self, group: &'static str, body_limit: usize, deadline: Duration) -> Arc<Chain> {
         Arc::new(Chain {
             group,
             ambient: self.providers.ambient.clone(),
@@ -69,7 +85,7 @@ impl Assembly {
             metrics: self.providers.metrics.clone(),
             limiter: self.providers.limiter.clone(),
             authenticator: self.authenticator.clone(),
-            deadline: DEADLINE,
+            deadline,
             body_limit,
         })
     }

@@ -7,6 +7,7 @@
 pub mod assembly;
 pub mod directory;
 pub mod handler;
+pub mod outbox;
 pub mod providers;
 
 pub use assembly::Assembly;

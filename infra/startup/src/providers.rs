@@ -6,7 +6,7 @@ use coder_cache::{MemoryLimiter, RateLimiter, Revocations};
 use coder_config::{Provider, Settings, StoreSync};
 use coder_core::Ambient;
 use coder_database::DocumentStore;
-use coder_embedded::{OpenError, SqliteStore, Synchronous};
+use coder_embedded::{OpenError, Options, SqliteStore, Synchronous};
 use coder_telemetry::Metrics;
 use coder_vault::MasterKey;
 use secrecy::ExposeSecret as _;
@@ -67,7 +67,7 @@ pub enum StartError {
 
 impl Providers {
     /// Opens the providers. Touches the data directory only; nothing goes over a network.
-    pub async fn open(settings: Settings, ambient: Ambient) -> Result<Self, StartError> {
+    pub fn open(settings: Settings, ambient: Ambient) -> Result<Self, StartError> {
         if settings.provider != Provider::Embedded {
             return Err(StartError::NoAzure);
         }
@@ -75,7 +75,11 @@ impl Providers {
             StoreSync::Normal => Synchronous::Normal,
             StoreSync::Full => Synchronous::Full,
         };
-        let embedded = Arc::new(SqliteStore::open(&settings.data_dir, synchronous, ambient.clone())?);
+        let embedded = Arc::new(SqliteStore::open(
+            &settings.data_dir,
+            &Options { synchronous, ..Options::default() },
+            ambient.clone(),
+        )?);
         let master = match &settings.master_key {
             Some(key) => MasterKey::new(*key.expose_secret()),
             None => {

@@ -65,9 +65,12 @@ struct Lines<W> {
     writer: W,
 }
 
-/// The fields of a span or event, redacted. `message` is one of them.
+/// The fields of a span or event, redacted.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct Fields {
+    message: String,
+    others: Map<String, Value>,
+}
 
 impl<S, W> Layer<S> for Lines<W>
 where
@@ -91,66 +94,64 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         let mut spans = Vec::new();
-        for span in context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
+        for span in
+            context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
             spans.push(span.name());
             if let Some(known) = span.extensions().get::<Fields>() {
-                fields.0.extend(known.0.clone());
+                fields.others.extend(known.others.clone());
             }
         }
-        // A message comes from the event only.
-        fields.0.remove("message");
         event.record(&mut fields);
-        let message = match fields.0.remove("message") {
-            Some(Value::String(message)) => message,
-            _ => String::new(),
-        };
         let line = match self.format {
-            Format::Text => self.text(event, &message, &fields.0),
-            Format::Json => self.json(event, message, &spans, fields.0),
+            Format::Text => self.text(event, &fields),
+            Format::Json => self.json(event, fields, &spans),
         };
         let line = format!("{}\n", escape_controls(&line));
         // There is nowhere left to tell that the log cannot be written.
-        let _: std::io::Result<()> = self.writer.make_writer_for(event.metadata()).write_all(line.as_bytes());
+        self.writer.make_writer_for(event.metadata()).write_all(line.as_bytes()).ok();
     }
 }
 
 impl<W> Lines<W> {
-    fn text(&self, event: &Event<'_>, message: &str, fields: &Map<String, Value>) -> String {
+    fn text(&self, event: &Event<'_>, fields: &Fields) -> String {
         let meta = event.metadata();
-        let mut line = format!("{} {:>5} {}: {message}", self.ambient.now(), meta.level(), meta.target());
-        for (name, value) in fields {
-            // Writing to a string cannot fail.
-            let _: fmt::Result = match value {
+        let mut line =
+            format!("{} {:>5} {}: {}", self.ambient.now(), meta.level(), meta.target(), fields.message);
+        for (name, value) in &fields.others {
+            let shown = match value {
                 // Bare words stay bare; anything else is quoted, so that no value looks like another field.
-                Value::String(text) if is_bare(text) => write!(line, " {name}={text}"),
-                other => write!(line, " {name}={other}"),
+                Value::String(text) if is_bare(text) => text.clone(),
+                other => other.to_string(),
             };
+            write!(line, " {name}={shown}").ok();
         }
         line
     }
 
-    fn json(&self, event: &Event<'_>, message: String, spans: &[&str], fields: Map<String, Value>) -> String {
+    fn json(&self, event: &Event<'_>, fields: Fields, spans: &[&str]) -> String {
         let meta = event.metadata();
         serde_json::json!({
             "timestamp": self.ambient.now().to_string(),
             "level": meta.level().as_str(),
             "target": meta.target(),
-            "message": message,
+            "message": fields.message,
             "spans": spans,
-            "fields": fields,
+            "fields": fields.others,
         })
         .to_string()
     }
 }
 
 fn is_bare(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\'))
+    !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\'))
 }
 
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         let value = if is_sensitive(field.name()) { Value::from(REDACTED) } else { value };
-        self.0.insert(field.name().to_owned(), value);
+        self.others.insert(field.name().to_owned(), value);
     }
 }
 
@@ -160,15 +161,19 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, redact(value).into());
+        let value = redact(value);
+        if field.name() == "message" {
+            self.message = value.into_owned();
+        } else {
+            self.put(field, value.into());
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         let mut text = value.to_string();
         let mut source = value.source();
         while let Some(cause) = source {
-            // Writing to a string cannot fail.
-            let _: fmt::Result = write!(text, ": {cause}");
+            write!(text, ": {cause}").ok();
             source = cause.source();
         }
         self.record_str(field, &text);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use coder_core::{Code, Timestamp};
+use http::Method;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// The content type of [`Metrics::render`]: OpenMetrics, which every current Prometheus asks for.
+/// The content type of [`Metrics::render`]: `OpenMetrics`, which every current Prometheus asks for.
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Upper bounds of the duration buckets, in seconds: from a cached answer to a long stream.
@@ -50,38 +52,6 @@ macro_rules! label_values {
 }
 
 label_values! {
-    /// Which limit was hit.
-    RateLimitKind {
-        /// One address.
-        Address = "address",
-        /// One user or API key.
-        User = "user",
-        /// One organization.
-        Organization = "organization",
-        /// One address at an operation that asks for no credential.
-        Public = "public",
-        /// A limit of a single operation.
-        Operation = "operation",
-    }
-    /// Why a caller was not believed.
-    AuthenticationFailure {
-        /// No credential where one is needed.
-        Missing = "missing",
-        /// Not a token or key at all.
-        Malformed = "malformed",
-        /// The signature does not hold, or the key is not known.
-        Signature = "signature",
-        /// Issuer, audience or another claim is not ours.
-        Claims = "claims",
-        /// Its time is over.
-        Expired = "expired",
-        /// It was taken back.
-        Revoked = "revoked",
-        /// Wrong password or code.
-        Credentials = "credentials",
-        /// The state of the session or the revocations cannot be told.
-        Unavailable = "unavailable",
-    }
     /// What became of an event that a consumer was given.
     Consumption {
         /// Done.
@@ -140,12 +110,12 @@ struct GroupLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabels {
-    kind: RateLimitKind,
+    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
-    reason: AuthenticationFailure,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -205,34 +175,20 @@ impl Metrics {
         Self(Arc::new(families))
     }
 
-    /// A request was answered with this status after this time.
-    pub fn request(
-        &self,
-        group: &'static str,
-        operation: &'static str,
-        method: &'static str,
-        status: u16,
-        took: Duration,
-    ) {
-        let labels = RequestLabels { group, operation, method, status: u32::from(status) };
-        self.0.requests.get_or_create(&labels).inc();
-        self.0.durations.get_or_create(&OperationLabels { group, operation }).observe(took.as_secs_f64());
-    }
-
-    /// A request is worked on until the returned value is dropped.
-    pub fn in_flight(&self) -> InFlight {
+    /// A request arrived: it counts as in flight until the returned value is finished or dropped.
+    pub fn start(&self, at: Timestamp) -> Measure {
         self.0.in_flight.inc();
-        InFlight(self.0.in_flight.clone())
+        Measure { metrics: self.clone(), at }
     }
 
-    /// A request was refused for its rate.
-    pub fn rate_limited(&self, kind: RateLimitKind) {
+    /// A request was refused for its rate; `kind` names the limit, such as `address`.
+    pub fn rate_limited(&self, kind: &'static str) {
         self.0.rate_limited.get_or_create(&LimitLabels { kind }).inc();
     }
 
-    /// A caller was not believed.
-    pub fn authentication_failed(&self, reason: AuthenticationFailure) {
-        self.0.authentication_failures.get_or_create(&ReasonLabels { reason }).inc();
+    /// A caller was not believed, and was told this code.
+    pub fn authentication_failed(&self, code: Code) {
+        self.0.authentication_failures.get_or_create(&ReasonLabels { reason: code.as_str() }).inc();
     }
 
     /// So many events of a group wait to be published.
@@ -275,7 +231,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut page = String::new();
         // Writing to a string cannot fail.
-        let _: std::fmt::Result = text::encode(&mut page, &self.0.registry);
+        text::encode(&mut page, &self.0.registry).ok();
         page
     }
 }
@@ -302,15 +258,43 @@ impl Families {
     }
 }
 
-/// A request being worked on; see [`Metrics::in_flight`].
+/// A request being worked on; see [`Metrics::start`].
 #[derive(Debug)]
-#[must_use = "the request counts as done when this is dropped"]
-pub struct InFlight(Gauge);
+#[must_use = "a request that is not finished is not counted"]
+pub struct Measure {
+    metrics: Metrics,
+    at: Timestamp,
+}
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
+impl Measure {
+    /// The request was answered with this status.
+    pub fn finish(
+        self,
+        at: Timestamp,
+        group: &'static str,
+        operation: &'static str,
+        method: &Method,
+        status: u16,
+    ) {
+        let families = &self.metrics.0;
+        let labels = RequestLabels { group, operation, method: name_of(method), status: u32::from(status) };
+        families.requests.get_or_create(&labels).inc();
+        // A clock that went back counts as no time.
+        let took = Duration::try_from(at.duration_since(self.at)).unwrap_or_default();
+        families.durations.get_or_create(&OperationLabels { group, operation }).observe(took.as_secs_f64());
     }
+}
+
+impl Drop for Measure {
+    fn drop(&mut self) {
+        self.metrics.0.in_flight.dec();
+    }
+}
+
+/// A client can make up methods; a label cannot.
+fn name_of(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    KNOWN.into_iter().find(|known| method.as_str() == *known).unwrap_or("OTHER")
 }
 
 #[cfg(test)]

@@ -34,41 +34,45 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
+    // A word that was found to be no JWT is not searched for one again, or hostile text would cost its square.
+    let mut no_jwt_before = 0;
     while let Some(next) = rest.chars().next() {
+        let at = text.len() - rest.len();
         // Secrets are looked for where a word begins: `track_event` holds no `ck_…`.
-        let begins_word = clean.chars().next_back().is_none_or(|before| !before.is_ascii_alphanumeric());
-        match secret_length(rest).filter(|_| begins_word) {
-            Some(length) => {
-                clean.push_str(REDACTED);
-                rest = &rest[length..];
-            }
-            None => {
-                clean.push(next);
-                rest = &rest[next.len_utf8()..];
-            }
+        let begins_word = !text[..at].ends_with(|before: char| before.is_ascii_alphanumeric());
+        let mut secret = None;
+        if begins_word && rest.starts_with(JWT_PREFIX) && at >= no_jwt_before {
+            secret = jwt_length(rest);
+            no_jwt_before = at + word_length(rest);
+        } else if begins_word {
+            secret = pem_length(rest).or_else(|| key_length(rest));
+        }
+        if let Some(length) = secret {
+            clean.push_str(REDACTED);
+            rest = &rest[length..];
+        } else {
+            clean.push(next);
+            rest = &rest[next.len_utf8()..];
         }
     }
     Cow::Owned(clean)
 }
 
-/// How many bytes at the beginning of the text are a secret.
-fn secret_length(text: &str) -> Option<usize> {
-    if text.starts_with(PEM_BEGIN) {
-        return Some(pem_length(text));
-    }
-    if text.starts_with(JWT_PREFIX) {
-        return jwt_length(text);
-    }
+/// The length of a key that the text begins with, in bytes; as below.
+fn key_length(text: &str) -> Option<usize> {
     let key = KEY_PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix))?;
     let length = word_length(key);
     (length >= MIN_KEY_CHARACTERS).then(|| text.len() - key.len() + length)
 }
 
 /// Up to the end of the closing line; a block that was cut is masked whole.
-fn pem_length(text: &str) -> usize {
+fn pem_length(text: &str) -> Option<usize> {
+    if !text.starts_with(PEM_BEGIN) {
+        return None;
+    }
     let closing = text.find(PEM_END).map(|at| at + PEM_END.len());
     let end = closing.and_then(|from| Some(from + text[from..].find("-----")? + "-----".len()));
-    end.unwrap_or(text.len())
+    end.or(Some(text.len()))
 }
 
 /// Everything up to the end of the word; at least a header and something after it. A full stop at the end is
@@ -97,8 +101,7 @@ pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if refused(c) {
-            // Writing to a string cannot fail.
-            let _: std::fmt::Result = write!(escaped, "\\u{:04x}", u32::from(c));
+            write!(escaped, "\\u{:04x}", u32::from(c)).ok();
         } else {
             escaped.push(c);
         }

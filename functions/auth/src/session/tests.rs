@@ -74,13 +74,6 @@ fn a_use_is_written_once_a_minute() {
 }
 
 #[test]
-fn a_sign_in_is_fresh_for_a_quarter_of_an_hour() {
-    let session = session(0);
-    assert!(session.is_fresh(at(900)));
-    assert!(!session.is_fresh(at(901)));
-}
-
-#[test]
 fn decides_by_generation() {
     let mut session = session(0);
     session.advance(2, at(100), &AuthPolicy::default());

@@ -1,21 +1,16 @@
-//! What an access token says (RFC 9068), and signing it.
+//! Making access tokens (RFC 9068). What one says is written down where it is verified, in `coder-middleware`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use coder_core::{Ambient, Failure, OrganizationId, SessionId, Timestamp, UserId};
+use coder_middleware::token::{ACCESS_TYPE, AUDIENCE, AccessClaims};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::signing_key::KeySigner;
 
 /// Seconds that an access token is good.
 pub const LIFETIME_SECONDS: i64 = 900;
-/// Whom every access token is for.
-pub const AUDIENCE: &str = "coder";
-/// The token's type, so that no other JWT passes for one.
-pub const TYPE: &str = "at+jwt";
-
 /// For whom a token is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -31,36 +26,8 @@ pub struct Grant {
     pub amr: Vec<String>,
     /// When the person last proved who they are.
     pub auth_time: Timestamp,
-}
-
-/// The claims of an access token. Times are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    /// This group's public address.
-    pub iss: String,
-    /// Always [`AUDIENCE`].
-    pub aud: String,
-    /// The user id.
-    pub sub: UserId,
-    /// The organization id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub org: Option<OrganizationId>,
-    /// The session id.
-    pub sid: SessionId,
-    /// Roles in the organization.
-    pub roles: Vec<String>,
-    /// Authentication methods.
-    pub amr: Vec<String>,
-    /// The last proof.
-    pub auth_time: i64,
-    /// The token's own id.
-    pub jti: String,
-    /// When it was made.
-    pub iat: i64,
-    /// When it begins.
-    pub nbf: i64,
-    /// When it ends.
-    pub exp: i64,
+    /// The person must set up a second factor first and can do nothing else.
+    pub enrolment_only: bool,
 }
 
 /// A signed token.
@@ -69,7 +36,7 @@ pub struct IssuedToken {
     /// The JWT.
     pub token: SecretString,
     /// What it says.
-    pub claims: Claims,
+    pub claims: AccessClaims,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -95,7 +62,7 @@ impl AccessTokenIssuer {
     /// Signs a token for the grant; about a millisecond.
     pub fn issue(&self, signer: &KeySigner, grant: Grant) -> Result<IssuedToken, Failure> {
         let now = self.ambient.now().as_second();
-        let claims = Claims {
+        let claims = AccessClaims {
             iss: self.issuer.clone(),
             aud: AUDIENCE.to_owned(),
             sub: grant.user_id,
@@ -108,6 +75,7 @@ impl AccessTokenIssuer {
             iat: now,
             nbf: now,
             exp: now.saturating_add(LIFETIME_SECONDS),
+            enrol: grant.enrolment_only,
         };
         let expires_at = Timestamp::from_second(claims.exp).map_err(Failure::internal)?;
         let token = sign(signer, &claims).map_err(Failure::internal)?.into();
@@ -116,8 +84,11 @@ impl AccessTokenIssuer {
 }
 
 /// The JWS compact serialisation. Written here because the library parses the private key anew for every token.
-fn sign(signer: &KeySigner, claims: &Claims) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    let header = json!({"typ": TYPE, "alg": "RS256", "kid": signer.kid()});
+fn sign(
+    signer: &KeySigner,
+    claims: &AccessClaims,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let header = json!({"typ": ACCESS_TYPE, "alg": "RS256", "kid": signer.kid()});
     let mut token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims)?, &mut token);
@@ -129,79 +100,108 @@ fn sign(signer: &KeySigner, claims: &Claims) -> Result<String, Box<dyn std::erro
 
 #[cfg(test)]
 mod tests {
-    use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use coder_core::{Ambient, Code, Failure, ManualClock, OsEntropy, Timestamp};
+    use coder_middleware::token::{AccessClaims, KeySource, TokenVerifier};
     use jiff::SignedDuration;
+    use jsonwebtoken::jwk::Jwk;
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
     use secrecy::ExposeSecret as _;
     use serde_json::{Value, json};
 
-    use super::{AccessTokenIssuer, Claims, Grant};
-    use crate::token::signing_key::tests::{KEY, OTHER_KEY};
+    use super::{AccessTokenIssuer, Grant};
+    use crate::token::GeneratedKey;
+    use crate::token::test_keys::{KEY, OTHER_KEY};
 
-    fn issue(organization: bool) -> (String, Grant) {
-        let now: Timestamp = "2026-01-31T09:30:00.250Z".parse().unwrap();
-        let ambient = Ambient::new(ManualClock::at(now), OsEntropy);
+    const NOW: i64 = 1_769_851_800;
+
+    #[derive(Debug)]
+    struct Published(&'static GeneratedKey);
+
+    #[async_trait]
+    impl KeySource for Published {
+        async fn public_keys(&self) -> Result<Vec<Jwk>, Failure> {
+            Ok(vec![self.0.public_jwk.clone()])
+        }
+    }
+
+    fn ambient(clock: &ManualClock) -> Ambient {
+        Ambient::new(clock.clone(), OsEntropy)
+    }
+
+    fn issue(organization: bool, enrolment_only: bool) -> (String, Grant, ManualClock) {
+        let clock = ManualClock::at("2026-01-31T09:30:00.250Z".parse().unwrap());
+        let ambient = ambient(&clock);
         let grant = Grant {
             user_id: ambient.new_id(),
             organization_id: organization.then(|| ambient.new_id()),
             session_id: ambient.new_id(),
             roles: vec!["admin".into()],
             amr: vec!["pwd".into(), "otp".into()],
-            auth_time: now - SignedDuration::from_mins(5),
+            auth_time: Timestamp::from_second(NOW - 300).unwrap(),
+            enrolment_only,
         };
         let issuer = AccessTokenIssuer::new("https://coder.example.com/", ambient);
-        let issued = issuer.issue(&KEY.signer().unwrap(), grant.clone()).unwrap();
-        assert_eq!(issued.expires_at, "2026-01-31T09:45:00Z".parse().unwrap());
-        assert!(!format!("{issued:?}").contains(issued.token.expose_secret()));
-        (issued.token.expose_secret().to_owned(), grant)
+        let token = issuer.issue(&KEY.signer().unwrap(), grant.clone()).unwrap();
+        assert_eq!(token.expires_at, Timestamp::from_second(NOW + 900).unwrap());
+        assert!(!format!("{token:?}").contains(token.token.expose_secret()));
+        (token.token.expose_secret().to_owned(), grant, clock)
     }
 
-    /// What another implementation makes of the token; times are the middleware's business.
-    fn read(token: &str, key: &super::super::GeneratedKey) -> Result<Value, jsonwebtoken::errors::Error> {
-        let mut validation = Validation::new(Algorithm::RS256);
-        validation.set_audience(&["coder"]);
-        validation.set_issuer(&["https://coder.example.com/api/auth"]);
-        validation.validate_exp = false;
-        decode(token, &DecodingKey::from_jwk(&key.public_jwk)?, &validation).map(|data| data.claims)
+    async fn verify(
+        token: &str,
+        key: &'static GeneratedKey,
+        clock: &ManualClock,
+    ) -> Result<AccessClaims, Failure> {
+        let issuer = "https://coder.example.com/api/auth".to_owned();
+        TokenVerifier::new(ambient(clock), issuer, Arc::new(Published(key))).verify(token).await
     }
 
     #[test]
     fn says_what_the_conventions_ask_for() {
-        let (token, grant) = issue(true);
+        let (token, grant, _) = issue(true, false);
         let header = decode_header(&token).unwrap();
         assert_eq!(
             (header.typ.as_deref(), header.alg, header.kid.as_deref()),
             (Some("at+jwt"), Algorithm::RS256, Some(KEY.kid.as_str()))
         );
-        let mut claims = read(&token, &KEY).unwrap();
+        let mut validation = Validation::new(Algorithm::RS256);
+        (validation.validate_exp, validation.validate_aud) = (false, false);
+        let key = DecodingKey::from_jwk(&KEY.public_jwk).unwrap();
+        let mut claims: Value = decode(&token, &key, &validation).unwrap().claims;
         assert_eq!(claims["jti"].take().as_str().unwrap().len(), 36);
-        let now = 1_769_851_800;
         assert_eq!(
             claims,
             json!({
                 "iss": "https://coder.example.com/api/auth", "aud": "coder", "sub": grant.user_id,
                 "org": grant.organization_id, "sid": grant.session_id, "roles": ["admin"],
-                "amr": ["pwd", "otp"], "auth_time": now - 300, "iat": now, "nbf": now, "exp": now + 900,
+                "amr": ["pwd", "otp"], "auth_time": NOW - 300, "iat": NOW, "nbf": NOW, "exp": NOW + 900,
                 "jti": null,
             })
         );
     }
 
-    #[test]
-    fn leaves_out_an_absent_organization() {
-        let (token, _) = issue(false);
-        let claims = read(&token, &KEY).unwrap();
-        assert_eq!(claims.get("org"), None);
-        assert_eq!(serde_json::from_value::<Claims>(claims).unwrap().org, None);
+    #[tokio::test]
+    async fn the_platform_takes_its_own_tokens_for_a_quarter_of_an_hour() {
+        let (token, grant, clock) = issue(false, true);
+        let claims = verify(&token, &KEY, &clock).await.unwrap();
+        assert_eq!(
+            (claims.sub, claims.org, claims.sid, claims.enrol),
+            (grant.user_id, None, grant.session_id, true)
+        );
+        clock.advance(SignedDuration::from_secs(900 + 61));
+        assert_eq!(verify(&token, &KEY, &clock).await.unwrap_err().code(), Some(Code::TokenExpired));
     }
 
-    #[test]
-    fn does_not_verify_with_another_key_or_changed_claims() {
-        let (token, _) = issue(true);
-        assert!(read(&token, &OTHER_KEY).is_err());
-        let (other, _) = issue(true);
+    #[tokio::test]
+    async fn does_not_verify_with_another_key_or_changed_claims() {
+        let (token, _, clock) = issue(true, false);
+        assert!(verify(&token, &OTHER_KEY, &clock).await.is_err());
+        let (other, ..) = issue(true, false);
         let parts: Vec<_> = token.split('.').collect();
         let changed = format!("{}.{}.{}", parts[0], other.split('.').nth(1).unwrap(), parts[2]);
-        assert!(read(&changed, &KEY).is_err());
+        assert!(verify(&changed, &KEY, &clock).await.is_err());
     }
 }

@@ -3,7 +3,9 @@
 mod access;
 mod rotation;
 mod signing_key;
+#[cfg(test)]
+pub(crate) mod test_keys;
 
-pub use access::{AUDIENCE, AccessTokenIssuer, Claims, Grant, IssuedToken, LIFETIME_SECONDS, TYPE};
+pub use access::{AccessTokenIssuer, Grant, IssuedToken, LIFETIME_SECONDS};
 pub use rotation::{ACTIVE_SECONDS, PUBLISHED_BEFORE_SECONDS, RETIRING_SECONDS, Step, due};
 pub use signing_key::{GeneratedKey, KeyFault, KeySigner};

@@ -6,9 +6,13 @@ use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use coder_core::Timestamp;
+use coder_vault::{Sealer, VaultError};
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use secrecy::{ExposeSecret as _, SecretSlice};
+
+use crate::model::{KeyState, SigningKey};
 
 /// A key could not be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,12 @@ pub enum KeyFault {
     /// What was stored is no key.
     #[error("the stored signing key is no PKCS #8 RSA key: {0}")]
     Rejected(#[from] aws_lc_rs::error::KeyRejected),
+    /// What was stored does not open.
+    #[error("the stored signing key does not open: {0}")]
+    Sealed(#[from] VaultError),
+    /// What was stored is another key than it says.
+    #[error("the stored signing key `{0}` is another key")]
+    Misnamed(String),
     /// The public half has no key-set form.
     #[error("the public key cannot be written as a JWK")]
     Jwk(#[from] jsonwebtoken::errors::Error),
@@ -29,8 +39,7 @@ pub enum KeyFault {
 pub struct GeneratedKey {
     /// RFC 7638 thumbprint of the public half.
     pub kid: String,
-    /// The private half, to be sealed before it is stored.
-    pub pkcs8: SecretSlice<u8>,
+    pkcs8: SecretSlice<u8>,
     /// The public half as the key set shows it.
     pub public_jwk: Jwk,
 }
@@ -47,10 +56,29 @@ impl GeneratedKey {
         Ok(Self { kid, pkcs8, public_jwk })
     }
 
+    /// The document to store, with the private half sealed.
+    pub fn document(&self, state: KeyState, sealer: &Sealer, now: Timestamp) -> Result<SigningKey, KeyFault> {
+        Ok(SigningKey {
+            kid: self.kid.clone(),
+            alg: "RS256".to_owned(),
+            wrapped_key: sealer.seal(self.pkcs8.expose_secret(), &seal_context(&self.kid)),
+            public_jwk: serde_json::to_value(&self.public_jwk).map_err(jsonwebtoken::errors::Error::from)?,
+            state,
+            published_at: now,
+            activated_at: (state == KeyState::Active).then_some(now),
+            retired_at: None,
+        })
+    }
+
     /// The key, ready to sign.
     pub fn signer(&self) -> Result<KeySigner, KeyFault> {
-        KeySigner::from_pkcs8(&self.pkcs8)
+        KeySigner::from_pkcs8(self.pkcs8.expose_secret())
     }
+}
+
+/// Binds a sealed key to its document.
+fn seal_context(kid: &str) -> String {
+    format!("signing-key/{kid}")
 }
 
 /// A private key, ready to sign: parsed once, not for every token.
@@ -66,9 +94,15 @@ impl fmt::Debug for KeySigner {
 }
 
 impl KeySigner {
-    /// Reads a stored key after it was unsealed. The name is computed, so it cannot belong to another key.
-    pub fn from_pkcs8(pkcs8: &SecretSlice<u8>) -> Result<Self, KeyFault> {
-        let pair = KeyPair::from_pkcs8(pkcs8.expose_secret())?;
+    /// Opens a stored key.
+    pub fn open(key: &SigningKey, sealer: &Sealer) -> Result<Self, KeyFault> {
+        let pkcs8 = sealer.open(&key.wrapped_key, &seal_context(&key.kid))?;
+        let signer = Self::from_pkcs8(&pkcs8)?;
+        if signer.kid == key.kid { Ok(signer) } else { Err(KeyFault::Misnamed(key.kid.clone())) }
+    }
+
+    fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, KeyFault> {
+        let pair = KeyPair::from_pkcs8(pkcs8)?;
         let kid = public_jwk(&pair)?.common.key_id.unwrap_or_default();
         Ok(Self { kid, pair })
     }
@@ -95,20 +129,20 @@ fn public_jwk(pair: &KeyPair) -> Result<Jwk, KeyFault> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::LazyLock;
-
+mod tests {
     use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use coder_core::Timestamp;
+    use coder_core::{Ambient, Timestamp};
+    use coder_vault::Sealer;
+    use coder_vault::{Sealer, VaultError};
     use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
-    use secrecy::SecretSlice;
+    use secrecy::ExposeSecret as _;
 
-    use super::{GeneratedKey, KeyFault, KeySigner};
-
-    /// Two keys for all tests: making one is slow.
-    pub(crate) static KEY: LazyLock<GeneratedKey> = LazyLock::new(|| GeneratedKey::generate().unwrap());
-    pub(crate) static OTHER_KEY: LazyLock<GeneratedKey> = LazyLock::new(|| GeneratedKey::generate().unwrap());
+    use super::{KeyFault, KeySigner, seal_context};
+    use crate::model::{KeyState, SigningKey};
+    use crate::token::test_keys::{KEY, OTHER_KEY};
 
     #[test]
     fn the_key_set_shows_the_public_half_only() {
@@ -136,12 +170,17 @@ pub(crate) mod tests {
         );
     }
 
+    fn sealer(key: u8) -> Sealer {
+        Sealer::new(&[key; 32], Ambient::system())
+    }
+
     #[test]
     fn a_stored_key_signs_under_its_own_name() {
-        let signer = KeySigner::from_pkcs8(&KEY.pkcs8).unwrap();
+        let document = KEY.document(KeyState::Active, &sealer(1), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(document.activated_at, Some(Timestamp::UNIX_EPOCH));
+        let signer = KeySigner::open(&document, &sealer(1)).unwrap();
         assert_eq!(signer.kid(), KEY.kid);
-        let jwk = serde_json::to_value(&KEY.public_jwk).unwrap();
-        let part = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+        let part = |name: &str| URL_SAFE_NO_PAD.decode(document.public_jwk[name].as_str().unwrap()).unwrap();
         let public = RsaPublicKeyComponents { n: part("n"), e: part("e") };
         let signature = signer.sign(b"message").unwrap();
         assert!(public.verify(&RSA_PKCS1_2048_8192_SHA256, b"message", &signature).is_ok());
@@ -149,9 +188,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_nothing_secret_is_printed() {
-        let fault = KeySigner::from_pkcs8(&SecretSlice::from(vec![1, 2, 3])).unwrap_err();
-        assert!(matches!(fault, KeyFault::Rejected(_)), "{fault}");
+    fn a_key_opens_under_its_own_name_and_seal_only() {
+        let document = KEY.document(KeyState::Next, &sealer(1), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(document.activated_at, None);
+        assert!(matches!(KeySigner::open(&document, &sealer(2)), Err(KeyFault::Sealed(_))));
+        let renamed = SigningKey { kid: OTHER_KEY.kid.clone(), ..document.clone() };
+        assert!(matches!(KeySigner::open(&renamed, &sealer(1)), Err(KeyFault::Sealed(_))));
+        let foreign = sealer(1).seal(KEY.pkcs8.expose_secret(), &seal_context(&OTHER_KEY.kid));
+        let swapped = SigningKey { wrapped_key: foreign, ..renamed };
+        assert!(matches!(KeySigner::open(&swapped, &sealer(1)), Err(KeyFault::Misnamed(_))));
+        let broken = sealer(1).seal(b"no key", &seal_context(&document.kid));
+        let broken = SigningKey { wrapped_key: broken, ..document };
+        assert!(matches!(KeySigner::open(&broken, &sealer(1)), Err(KeyFault::Rejected(_))));
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
         let printed = format!("{:?} {:?}", *KEY, KEY.signer().unwrap());
         assert!(
             printed.contains("REDACTED") && printed.ends_with(&format!("KeySigner({})", KEY.kid)),

@@ -5,6 +5,9 @@ use coder_database::Entity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Competency, User, UserKind, UserStatus};
+use crate::names::folded;
+
 /// A person's place in an organization: one per user and organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +31,33 @@ pub struct Membership {
     /// Last use, noted at most once an hour.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub last_access_at: Option<Timestamp>,
+    /// Mirror of the person's profile, so that a list of people is one query.
+    #[serde(default)]
+    pub person: PersonMirror,
+}
+
+/// What lists of people show, search and sort by. The person's own document is the truth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PersonMirror {
+    /// As in the profile.
+    pub display_name: String,
+    /// The display name without its case, to search and sort by.
+    pub folded_name: String,
+    /// As in the profile.
+    pub email: Option<String>,
+    /// As in the profile.
+    pub kind: UserKind,
+    /// As in the profile.
+    pub status: UserStatus,
+    /// As in the profile.
+    pub title: Option<String>,
+    /// As in the profile.
+    pub avatar_url: Option<String>,
+    /// As in the profile.
+    pub competencies: Vec<Competency>,
+    /// Names of the skills without their case, to search by.
+    pub folded_competencies: Vec<String>,
 }
 
 /// Whether a membership counts.
@@ -57,6 +87,28 @@ pub struct MembershipRef {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Default for PersonMirror {
+    fn default() -> Self {
+        Self::from(&User::new(UserKind::Human, ""))
+    }
+}
+
+impl From<&User> for PersonMirror {
+    fn from(person: &User) -> Self {
+        Self {
+            display_name: person.display_name.clone(),
+            folded_name: folded(&person.display_name),
+            email: person.email.clone(),
+            kind: person.kind,
+            status: person.status,
+            title: person.title.clone(),
+            avatar_url: person.avatar_url.clone(),
+            competencies: person.competencies.clone(),
+            folded_competencies: person.competencies.iter().map(|one| folded(&one.name)).collect(),
+        }
+    }
+}
+
 impl Entity for Membership {
     const TYPE: &'static str = "membership";
 }
@@ -76,7 +128,14 @@ impl Membership {
             invited_by: None,
             expires_at: None,
             last_access_at: None,
+            person: PersonMirror::default(),
         }
+    }
+
+    /// The membership with a fresh mirror of its person.
+    pub fn of(mut self, person: &User) -> Self {
+        self.person = PersonMirror::from(person);
+        self
     }
 
     /// The id of a user's membership.

@@ -24,7 +24,7 @@ mod user;
 
 pub use grant::{Grant, GrantId, Granted, Subject};
 pub use invitation::{Invitation, InvitationId, InvitationStatus, InvitationToken, ProjectGrant};
-pub use membership::{Membership, MembershipRef, MembershipStatus};
+pub use membership::{Membership, MembershipRef, MembershipStatus, PersonMirror};
 pub use organization::{
     Domain, Organization, OrganizationKind, OrganizationLimits, OrganizationSettings, OrganizationStatus,
 };

@@ -21,6 +21,9 @@ pub struct User {
     /// Mirror of the identity's address; null for agents and services.
     #[schemars(length(max = 254))]
     pub email: Option<String>,
+    /// Whether the address was confirmed.
+    #[serde(default)]
+    pub email_verified: bool,
     /// The name that others see.
     #[schemars(length(min = 1, max = 120))]
     pub display_name: String,
@@ -144,6 +147,7 @@ impl User {
         Self {
             kind,
             email: None,
+            email_verified: false,
             display_name: display_name.into(),
             first_name: None,
             last_name: None,

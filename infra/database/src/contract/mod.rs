@@ -49,7 +49,7 @@ macro_rules! contract_tests {
             filters: agrees_with_the_meaning, takes_filters_of_the_largest_size;
             parallel: loses_no_increment, creates_a_unique_id_once, lets_one_guarded_writer_win,
                 never_shows_half_a_batch;
-            vectors: finds_the_nearest, follows_every_change, filters_and_breaks_ties_by_id,
+            vectors: finds_the_nearest, follows_every_change, skips_what_is_over, filters_and_breaks_ties_by_id,
                 refuses_what_is_no_vector;
             model: agrees_with_a_simple_model;
         }

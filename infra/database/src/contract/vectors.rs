@@ -97,6 +97,24 @@ pub async fn follows_every_change(subject: &Subject) {
     assert!(nearest(subject, &east, 5, None).await.is_empty());
 }
 
+pub async fn skips_what_is_over(subject: &Subject) {
+    let ends = |id: &str, seconds| {
+        let mut body = body("p", id, json!({}));
+        body["embedding"] = json!(vector(3));
+        let expires_at = Some(super::start() + jiff::SignedDuration::from_secs(seconds));
+        Operation::Create { id: id.into(), body, expires_at }
+    };
+    write(subject, vec![ends("a", 10), ends("b", 99), put("c", json!(vector(4)), json!({}))]).await.unwrap();
+    assert_eq!(ids(&nearest(subject, &vector(3), 1, None).await), ["a"]);
+    subject.clock.advance(jiff::SignedDuration::from_secs(10));
+    // What is over takes no place among the answers.
+    assert_eq!(ids(&nearest(subject, &vector(3), 1, None).await), ["b"]);
+    assert_eq!(
+        ids(&nearest(subject, &vector(3), 2, Some(&Filter::Not(Box::new(Filter::eq("x", 1))))).await),
+        ["b", "c"]
+    );
+}
+
 pub async fn filters_and_breaks_ties_by_id(subject: &Subject) {
     let same = vector(3);
     let batch =

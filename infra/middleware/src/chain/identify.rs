@@ -78,9 +78,25 @@ fn client_address(chain: &Chain, headers: &HeaderMap, peer: Option<IpAddr>) -> O
     if !trusted(&peer) {
         return Some(peer);
     }
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let addresses: Vec<IpAddr> = forwarded.flat_map(|list| list.split(',')).filter_map(|one| one.trim().parse().ok()).collect();
-    addresses.iter().rev().find(|address| !trusted(address)).copied().or(Some(peer))
+    // Read from the right: each proxy adds the address that it saw. What cannot be read ends the search, since
+    // whatever stands left of it is nobody's word.
+    let lists: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut client = peer;
+    for entry in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
+        let Some(address) = forwarded_address(entry.trim()) else { break };
+        client = address;
+        if !trusted(&address) {
+            break;
+        }
+    }
+    Some(client)
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets.
+fn forwarded_address(text: &str) -> Option<IpAddr> {
+    let bare = text.parse().ok();
+    bare.or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+        .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
 fn hex(bytes: &[u8]) -> String {

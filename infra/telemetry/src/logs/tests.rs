@@ -1,8 +1,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use coder_core::{Ambient, ManualClock, OsEntropy};
-use jiff::Timestamp;
+use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -76,7 +75,11 @@ fn json_is_for_machines() {
 fn secrets_do_not_get_out() {
     for format in [Format::Text, Format::Json] {
         let line = logged(format, "trace", || {
-            let span = tracing::info_span!("request", authorization = "hidden-1", late_token = tracing::field::Empty);
+            let span = tracing::info_span!(
+                "request",
+                authorization = "hidden-1",
+                late_token = tracing::field::Empty
+            );
             let _entered = span.enter();
             span.record("late_token", "hidden-2");
             let cause = io::Error::other("refused rt_hidden3AbCdEfGhIjKl");

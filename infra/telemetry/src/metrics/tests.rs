@@ -1,16 +1,27 @@
-use std::time::Duration;
+use coder_core::{Code, Timestamp};
+use http::Method;
 
-use super::{AuthenticationFailure, CircuitState, Consumption, JobOutcome, Metrics, RateLimitKind};
+use super::{CircuitState, Consumption, JobOutcome, Metrics};
+
+fn millisecond(number: i64) -> Timestamp {
+    Timestamp::from_millisecond(number).unwrap()
+}
 
 #[test]
 fn every_metric_is_shown_under_its_name() {
     let metrics = Metrics::new();
     let counter = metrics.clone();
-    counter.request("auth", "login", "POST", 200, Duration::from_millis(20));
-    counter.request("auth", "login", "POST", 200, Duration::from_secs(400));
-    counter.request("auth", "login", "POST", 401, Duration::from_millis(20));
-    counter.rate_limited(RateLimitKind::Address);
-    counter.authentication_failed(AuthenticationFailure::Expired);
+    for (took, status) in [(20, 200), (400_000, 200), (-20, 401)] {
+        counter.start(millisecond(1_000)).finish(
+            millisecond(1_000 + took),
+            "auth",
+            "login",
+            &Method::POST,
+            status,
+        );
+    }
+    counter.rate_limited("address");
+    counter.authentication_failed(Code::TokenExpired);
     counter.outbox_pending("auth", 7);
     counter.event_published("auth");
     counter.event_consumed("users", "erase", Consumption::Duplicate);
@@ -27,7 +38,7 @@ fn every_metric_is_shown_under_its_name() {
         r#"http_request_duration_seconds_bucket{le="+Inf",group="auth",operation="login"} 3"#,
         "http_requests_in_flight 0",
         r#"rate_limited_total{kind="address"} 1"#,
-        r#"authentication_failures_total{reason="expired"} 1"#,
+        r#"authentication_failures_total{reason="token_expired"} 1"#,
         r#"outbox_pending{group="auth"} 7"#,
         r#"events_published_total{group="auth"} 1"#,
         r#"events_consumed_total{group="users",consumer="erase",outcome="duplicate"} 1"#,
@@ -41,13 +52,24 @@ fn every_metric_is_shown_under_its_name() {
 }
 
 #[test]
-fn requests_in_flight_end_with_their_guard() {
+fn requests_are_in_flight_until_they_are_finished_or_given_up() {
     let metrics = Metrics::new();
-    let first = metrics.in_flight();
-    let second = metrics.in_flight();
+    let first = metrics.start(millisecond(0));
+    let second = metrics.start(millisecond(0));
     assert!(metrics.render().contains("http_requests_in_flight 2"));
-    drop(first);
+    first.finish(millisecond(1), "auth", "login", &Method::GET, 200);
     assert!(metrics.render().contains("http_requests_in_flight 1"));
     drop(second);
     assert!(metrics.render().contains("http_requests_in_flight 0"));
+}
+
+#[test]
+fn made_up_methods_share_one_label() {
+    let metrics = Metrics::new();
+    for method in ["BREW", "get", "PROPFIND"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        metrics.start(millisecond(0)).finish(millisecond(1), "auth", "none", &method, 501);
+    }
+    let page = metrics.render();
+    assert!(page.contains(r#"method="OTHER",status="501"} 3"#), "{page}");
 }

@@ -11,34 +11,34 @@ fn sealer(key: u8) -> Sealer {
 fn opens_what_it_sealed() {
     let sealer = sealer(1);
     for plaintext in [&b""[..], b"x", &[0xFF; 10_000]] {
-        let sealed = sealer.seal(plaintext, "here");
-        assert!(sealed.starts_with("v1."));
-        assert_eq!(sealer.open(&sealed, "here").unwrap().as_slice(), plaintext);
+        let text = sealer.seal(plaintext, "here");
+        assert!(text.starts_with("v1."));
+        assert_eq!(sealer.open(&text, "here").unwrap().as_slice(), plaintext);
     }
 }
 
 #[test]
 fn refuses_another_context_and_another_key() {
-    let sealed = sealer(1).seal(b"secret", "tenant-1/key-1");
-    assert_eq!(sealer(1).open(&sealed, "tenant-2/key-1").unwrap_err(), VaultError::Refused);
-    assert_eq!(sealer(1).open(&sealed, "").unwrap_err(), VaultError::Refused);
-    assert_eq!(sealer(2).open(&sealed, "tenant-1/key-1").unwrap_err(), VaultError::Refused);
+    let text = sealer(1).seal(b"secret", "tenant-1/key-1");
+    assert_eq!(sealer(1).open(&text, "tenant-2/key-1").unwrap_err(), VaultError::Refused);
+    assert_eq!(sealer(1).open(&text, "").unwrap_err(), VaultError::Refused);
+    assert_eq!(sealer(2).open(&text, "tenant-1/key-1").unwrap_err(), VaultError::Refused);
 }
 
 #[test]
 fn refuses_a_change_of_any_character() {
     let sealer = sealer(1);
-    let sealed = sealer.seal(b"twelve bytes", "here");
-    for at in 0..sealed.len() {
+    let text = sealer.seal(b"twelve bytes", "here");
+    for at in 0..text.len() {
         for replacement in [b'A', b'B', b'_', b'.'] {
-            let mut changed = sealed.clone().into_bytes();
+            let mut changed = text.clone().into_bytes();
             changed[at] = replacement;
             let changed = String::from_utf8(changed).unwrap();
-            assert!(changed == sealed || sealer.open(&changed, "here").is_err(), "character {at}: {changed}");
+            assert!(changed == text || sealer.open(&changed, "here").is_err(), "character {at}: {changed}");
         }
-        assert!(sealer.open(&sealed[..at], "here").is_err(), "cut at {at}");
+        assert!(sealer.open(&text[..at], "here").is_err(), "cut at {at}");
     }
-    assert!(sealer.open(&format!("{sealed}A"), "here").is_err());
+    assert!(sealer.open(&format!("{text}A"), "here").is_err());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn takes_its_nonce_from_the_injected_source() {
 #[test]
 fn a_purpose_opens_only_its_own() {
     let master = MasterKey::new([3; 32]);
-    let sealed = master.sealer("replay", Ambient::system()).seal(b"answer", "here");
-    assert!(master.sealer("replay", Ambient::system()).open(&sealed, "here").is_ok());
-    assert!(master.sealer("other", Ambient::system()).open(&sealed, "here").is_err());
+    let text = master.sealer("replay", Ambient::system()).seal(b"answer", "here");
+    assert!(master.sealer("replay", Ambient::system()).open(&text, "here").is_ok());
+    assert!(master.sealer("other", Ambient::system()).open(&text, "here").is_err());
 }

@@ -48,7 +48,8 @@ async fn posts_a_form_with_credentials() {
     let password = "s3cret".into();
     let credentials = BasicCredentials { name: "client", password: &password };
     let form = [("code", "a b&c"), ("grant_type", "authorization_code")];
-    let response = client(100).post_form(&url(&format!("http://{address}/token")), &form, Some(credentials)).await;
+    let response =
+        client(100).post_form(&url(&format!("http://{address}/token")), &form, Some(credentials)).await;
     let response = response.unwrap();
     assert_eq!((response.status, response.body.as_slice()), (400, b"no".as_slice()));
     let request = server.join().unwrap().to_lowercase();
@@ -60,8 +61,9 @@ async fn posts_a_form_with_credentials() {
 
 #[tokio::test]
 async fn follows_no_redirect() {
-    let (address, server) =
-        serve(b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n".to_vec());
+    let (address, server) = serve(
+        b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n".to_vec(),
+    );
     assert_eq!(client(100).get(&url(&format!("http://{address}/"))).await.unwrap().status, 302);
     server.join().unwrap();
 }
@@ -74,7 +76,8 @@ async fn stops_reading_at_the_limit() {
     assert_eq!(client(100).get(&url(&format!("http://{address}/"))).await.unwrap().body.len(), 100);
 
     let announced = format!("HTTP/1.1 200 OK\r\ncontent-length: 101\r\n\r\n{body}y");
-    let chunked = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n64\r\n{body}\r\n1\r\ny\r\n0\r\n\r\n");
+    let chunked =
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n64\r\n{body}\r\n1\r\ny\r\n0\r\n\r\n");
     for answer in [announced, chunked] {
         let (address, _server) = serve(answer.into_bytes());
         assert_eq!(client(100).get(&url(&format!("http://{address}/"))).await, Err(OutboundError::TooLarge));

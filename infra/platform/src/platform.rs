@@ -1,0 +1,265 @@
+//! Starting, running and stopping the platform process.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use coder_config::Settings;
+use coder_core::Ambient;
+use coder_database::PlatformJob;
+use coder_gateway::{Address, EdgeLayer, EdgeOptions, Gateway, RouteTable, Upstream};
+use coder_handler::server::{api, metrics_response, run_chain};
+use coder_handler::{Group, Running, serve};
+use coder_jobs::Schedule;
+use coder_queue::Dispatcher;
+use coder_startup::{Assembly, Providers, StartError};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
+
+use crate::delivery::{LocalDelivery, Subscriber};
+use crate::documentation::Documentation;
+use crate::timers::{Timer, Timers};
+
+/// Longest time for an answer through the gateway to begin: that of its slowest group, and the way back.
+const GATEWAY_DEADLINE: Duration = Duration::from_secs(235);
+
+/// How often the outboxes are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often expired documents are removed.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
+/// What to start.
+#[derive(Debug)]
+pub struct Options {
+    /// Settings.
+    pub settings: Settings,
+    /// Time and randomness.
+    pub ambient: Ambient,
+    /// The groups; usually [`crate::route_groups`].
+    pub groups: Vec<Group>,
+    /// Start only these; all, if empty.
+    pub only: BTreeSet<String>,
+}
+
+/// A platform that listens.
+#[derive(Debug)]
+pub struct Platform {
+    /// Where.
+    pub address: SocketAddr,
+    /// The groups and what they share.
+    pub assembly: Arc<Assembly>,
+    /// The timers.
+    pub timers: Timers,
+    dispatcher: Arc<Dispatcher>,
+    containers: Vec<&'static str>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Platform {
+    /// Listens, opens the providers, starts the groups. Returns once requests are answered.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { settings, ambient, groups, only } = options;
+        check_only(&only, &groups)?;
+        let groups: Vec<Group> =
+            groups.into_iter().filter(|group| only.is_empty() || only.contains(group.name)).collect();
+        let faults = coder_handler::manifest::faults(&groups);
+        if !faults.is_empty() {
+            return Err(StartError::Declaration(faults.join("; ")));
+        }
+        let listener = listen(settings.port).await?;
+        let address = listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
+        let declared = Declared::of(&groups, &settings)?;
+        let providers = Providers::open(settings, ambient.clone())?;
+
+        let delivery = Arc::new(LocalDelivery::default());
+        let (dispatcher, inbox) = Dispatcher::new(ambient.clone(), providers.store.clone(), delivery.clone());
+        let dispatcher = Arc::new(dispatcher);
+        let assembly = Arc::new(Assembly::start(providers, groups, dispatcher.clone()).await?);
+        delivery.subscribe(declared.subscribers(&assembly.groups));
+        let timers = Timers::new(ambient.clone(), declared.timers(&ambient, &assembly.groups)?);
+
+        let shutdown = CancellationToken::new();
+        let service = front(&assembly, &declared)?;
+        let mut tasks = JoinSet::new();
+        let stopped = shutdown.clone().cancelled_owned();
+        tasks.spawn(async move {
+            if let Err(error) = serve(listener, service, stopped).await {
+                tracing::error!(cause = %error, "serving ended");
+            }
+        });
+        let background = shutdown.clone();
+        let mut spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+            let stop = background.clone();
+            tasks.spawn(async move {
+                tokio::select! { () = stop.cancelled() => {} () = work => {} }
+            });
+        };
+        spawn(Box::pin(dispatcher.clone().run(inbox)));
+        spawn(Box::pin(timers.clone().run()));
+        spawn(Box::pin(assembly.clone().keep_revocations()));
+        spawn(Box::pin(sweep(dispatcher.clone(), declared.containers.clone())));
+        spawn(Box::pin(expire(assembly.clone())));
+        Ok(Self { address, assembly, timers, dispatcher, containers: declared.containers, shutdown, tasks })
+    }
+
+    /// The address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The service of a group that runs here.
+    pub fn service<S: Clone + 'static>(&self, group: &str) -> Option<S> {
+        self.assembly.groups.iter().find(|running| running.name == group)?.service()
+    }
+
+    /// Waits until every event that was recorded so far was tried, its consequences included. For tests and
+    /// for tools that must see the outcome.
+    pub async fn settle(&self) {
+        let job = PlatformJob::begin();
+        loop {
+            self.dispatcher.settle().await;
+            let mut tried = 0;
+            for container in &self.containers {
+                tried += self.dispatcher.sweep(&job, container).await.unwrap_or(0);
+            }
+            if tried == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Takes no new requests, finishes those that run, and ends the background work.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, StartError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|cause| StartError::Listen { address: address.to_string(), cause })
+}
+
+fn check_only(only: &BTreeSet<String>, groups: &[Group]) -> Result<(), StartError> {
+    let known: Vec<&str> = groups.iter().map(|group| group.name).collect();
+    match only.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(StartError::Other(format!("there is no route group `{name}`; choose from {}", known.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+/// What must be known of the groups after they were started.
+struct Declared {
+    containers: Vec<&'static str>,
+    consumers: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
+    schedules: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
+    documentation: Arc<Documentation>,
+}
+
+impl Declared {
+    fn of(groups: &[Group], settings: &Settings) -> Result<Self, StartError> {
+        let server = settings.public_url.as_str().trim_end_matches('/');
+        Ok(Self {
+            containers: groups.iter().flat_map(|group| group.containers.iter().map(|one| one.name)).collect(),
+            consumers: groups.iter().map(|group| (group.name, group.consumers.clone())).collect(),
+            schedules: groups.iter().map(|group| (group.name, group.timers.clone())).collect(),
+            documentation: Arc::new(Documentation::of(groups, server)),
+        })
+    }
+
+    fn subscribers(&self, running: &[Running]) -> Vec<Subscriber> {
+        let find = |group: &str| running.iter().find(|one| one.name == group);
+        let subscriber = |group: &Running, name: &str, pattern| Subscriber {
+            name: format!("{}/on-{name}", group.name),
+            pattern,
+            function: format!("on-{name}"),
+            functions: group.functions.clone(),
+        };
+        let all = self.consumers.iter().filter_map(|(group, consumers)| Some((find(group)?, consumers)));
+        all.flat_map(|(group, consumers)| consumers.iter().map(move |(name, pattern)| subscriber(group, name, *pattern)))
+            .collect()
+    }
+
+    fn timers(&self, ambient: &Ambient, running: &[Running]) -> Result<Vec<Timer>, StartError> {
+        let mut timers = Vec::new();
+        for (group, schedules) in &self.schedules {
+            let Some(running) = running.iter().find(|one| one.name == *group) else { continue };
+            for (name, schedule) in schedules {
+                let schedule = Schedule::parse(schedule).map_err(|error| StartError::Declaration(error.to_string()))?;
+                timers.push(Timer::new(ambient, group, name, schedule, running.functions.clone()));
+            }
+        }
+        Ok(timers)
+    }
+}
+
+/// Edge, request chain, gateway, and the platform's own pages beside it.
+fn front(assembly: &Arc<Assembly>, declared: &Declared) -> Result<coder_gateway::Edge<Router>, StartError> {
+    let settings = &assembly.providers.settings;
+    let ambient = assembly.providers.ambient.clone();
+    let mut faults = Vec::new();
+    let gateway = Gateway::new(RouteTable::PLATFORM, ambient.clone(), |group| {
+        if let Some(url) = settings.upstreams.get(group.name) {
+            return match Address::try_from(url) {
+                Ok(address) => Upstream::Remote(address),
+                Err(error) => {
+                    faults.push(format!("`CODER_UPSTREAM_{}`: {error}", group.name.to_uppercase()));
+                    Upstream::Absent
+                }
+            };
+        }
+        let running = assembly.groups.iter().find(|running| running.name == group.name);
+        running.map_or(Upstream::Absent, |running| Upstream::InProcess(api(running)))
+    });
+    if !faults.is_empty() {
+        return Err(StartError::Other(faults.join("; ")));
+    }
+    let body_limit = RouteTable::PLATFORM.groups().map(|group| group.body_limit).max().unwrap_or_default();
+    let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
+    let chain = assembly.chain("gateway", body_limit, GATEWAY_DEADLINE);
+    let metrics = assembly.providers.metrics.clone();
+    let router = declared
+        .documentation
+        .routes()
+        .route("/metrics", get(move || std::future::ready(metrics_response(&metrics))))
+        .fallback_service(gateway)
+        .layer(from_fn_with_state(chain, run_chain));
+    let edge = EdgeLayer::new(EdgeOptions {
+        ambient,
+        origins: settings.allowed_origins.iter().cloned().collect(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        public_https: settings.public_url.scheme() == "https",
+    });
+    Ok(edge.layer(router))
+}
+
+async fn sweep(dispatcher: Arc<Dispatcher>, containers: Vec<&'static str>) {
+    let job = PlatformJob::begin();
+    let mut pause = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        pause.tick().await;
+        for container in &containers {
+            if let Err(failure) = dispatcher.sweep(&job, container).await {
+                tracing::warn!(container, cause = %failure, "an outbox could not be swept");
+            }
+        }
+    }
+}
+
+async fn expire(assembly: Arc<Assembly>) {
+    let mut pause = tokio::time::interval(EXPIRE_EVERY);
+    loop {
+        pause.tick().await;
+        if let Err(error) = assembly.providers.embedded.sweep().await {
+            tracing::warn!(cause = %error, "expired documents could not be removed");
+        }
+    }
+}

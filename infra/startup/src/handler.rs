@@ -1,0 +1,75 @@
+//! The `main` of a route group's own binary: one process that the Functions host starts, serving one group.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use coder_config::{LogFormat, Settings};
+use coder_core::Ambient;
+use coder_gateway::RouteTable;
+use coder_handler::Group;
+use coder_handler::serve::{Limits, serve_with};
+use coder_handler::server::surface;
+use coder_telemetry::Format;
+
+use crate::assembly::{Assembly, DEADLINE};
+use crate::outbox::LeftForTheSweep;
+use crate::providers::{Providers, StartError};
+
+/// Runs a group until the process is stopped. A fatal error is one line on standard error and a non-zero exit,
+/// so that the host starts the process again.
+pub fn main(group: Group) -> ExitCode {
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Other(format!("the runtime cannot be made: {error}")))
+        .and_then(|runtime| runtime.block_on(run(group)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _: std::io::Result<()> = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(group: Group) -> Result<(), StartError> {
+    let ambient = Ambient::system();
+    let settings = Settings::load(Path::new(".")).map_err(|error| StartError::Other(error.to_string()))?;
+    start_logging(&settings, &ambient)?;
+    let name = group.name;
+    let entry = RouteTable::PLATFORM
+        .group(name)
+        .ok_or_else(|| StartError::Declaration(format!("the route table has no group `{name}`")))?;
+    // Bound first: the host asks every 25 ms whether anybody is there.
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.handler_port.unwrap_or(entry.port)));
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .map_err(|cause| StartError::Listen { address: address.to_string(), cause })?;
+    let providers = Providers::open(settings, ambient)?;
+    let assembly = Arc::new(Assembly::start(providers, vec![group], Arc::new(LeftForTheSweep)).await?);
+    let poll = tokio::spawn(assembly.clone().keep_revocations());
+    let body_limit = usize::try_from(entry.body_limit).unwrap_or(usize::MAX);
+    let chain = assembly.chain(name, body_limit, DEADLINE);
+    let Some(running) = assembly.groups.first() else { return Ok(()) };
+    tracing::info!(group = name, address = %address, "listening");
+    let stopped = async {
+        // Without a signal handler the process is stopped the hard way, which is safe at any moment.
+        let _: std::io::Result<()> = tokio::signal::ctrl_c().await;
+    };
+    let served = serve_with(Limits::BEHIND_HOST, listener, surface(running, chain), stopped).await;
+    poll.abort();
+    served.map_err(|cause| StartError::Other(format!("serving ended: {cause}")))
+}
+
+/// Starts logging as the settings say, to standard output: the host reads it line by line.
+pub fn start_logging(settings: &Settings, ambient: &Ambient) -> Result<(), StartError> {
+    let format = match settings.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    coder_telemetry::init(format, &settings.log_level, ambient.clone(), std::io::stdout)
+        .map_err(|error| StartError::Other(error.to_string()))
+}
