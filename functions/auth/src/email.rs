@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use coder_core::{Fault, Problem, text};
+use coder_core::{Fault, text};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -87,12 +87,6 @@ impl TryFrom<String> for EmailAddress {
 impl From<EmailAddress> for String {
     fn from(email: EmailAddress) -> Self {
         email.address
-    }
-}
-
-impl From<InvalidEmail> for Problem {
-    fn from(error: InvalidEmail) -> Self {
-        Self::fault("/email", "invalid_email", format!("This is {error}."))
     }
 }
 

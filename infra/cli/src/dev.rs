@@ -12,7 +12,10 @@ use crate::terminal;
 
 /// Starts the platform and runs it until it is told to stop.
 pub(crate) fn run(options: Dev) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     runtime.block_on(start(options))
 }
 
@@ -48,7 +51,10 @@ async fn greet(platform: &Platform, data_dir: &Path, mail_kept: bool) -> anyhow:
     terminal::line(&format!("  documentation  {url}/docs"));
     terminal::line(&format!("  data           {}", data_dir.display()));
     if mail_kept {
-        terminal::line(&format!("  mail           {} (no mail server is set)", data_dir.join("mail-outbox.jsonl").display()));
+        terminal::line(&format!(
+            "  mail           {} (no mail server is set)",
+            data_dir.join("mail-outbox.jsonl").display()
+        ));
     }
     terminal::line("");
     Ok(())

@@ -73,7 +73,8 @@ fn settle(path: &Path, text: &str, check: bool, command: &str) -> anyhow::Result
         return Ok(());
     }
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make `{}`", directory.display()))?;
     }
     std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }

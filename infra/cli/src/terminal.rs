@@ -5,10 +5,10 @@ use std::io::Write as _;
 /// A line on standard output. A reader that went away is no fault.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _: std::io::Result<()> = writeln!(out, "{text}").and_then(|()| out.flush());
+    writeln!(out, "{text}").and_then(|()| out.flush()).ok();
 }
 
 /// An error on standard error: what went wrong, and what to do, in one sentence.
 pub(crate) fn error(error: &anyhow::Error) {
-    let _: std::io::Result<()> = writeln!(std::io::stderr(), "error: {error:#}");
+    writeln!(std::io::stderr(), "error: {error:#}").ok();
 }

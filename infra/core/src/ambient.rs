@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -72,12 +72,14 @@ impl Clock for ManualClock {
 pub struct Ambient {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// Milliseconds and a 12-bit counter of the last id.
+    last_id: Arc<AtomicU64>,
 }
 
 impl Ambient {
     /// Bundles a clock and a source of random bytes.
     pub fn new(clock: impl Clock + 'static, entropy: impl Entropy + 'static) -> Self {
-        Self { clock: Arc::new(clock), entropy: Arc::new(entropy) }
+        Self { clock: Arc::new(clock), entropy: Arc::new(entropy), last_id: Arc::default() }
     }
 
     /// The machine's own clock and generator.
@@ -103,10 +105,17 @@ impl Ambient {
         bytes
     }
 
-    /// A new `UUIDv7`: sorts by the time it was made.
+    /// A new `UUIDv7`. Those made by one process sort in the order they were made, also within a millisecond
+    /// (RFC 9562, 6.2, method 1).
     pub fn new_uuid(&self) -> Uuid {
         let milliseconds = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(milliseconds, &self.random::<10>()).into_uuid()
+        let next = |last: u64| Some((milliseconds << 12).max(last + 1));
+        let last = self.last_id.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).unwrap_or_else(|last| last);
+        let id = (milliseconds << 12).max(last + 1);
+        let mut random = self.random::<10>();
+        random[0] = (id >> 8).to_be_bytes()[7] & 0x0f;
+        random[1] = id.to_be_bytes()[7];
+        uuid::Builder::from_unix_timestamp_millis(id >> 12, &random).into_uuid()
     }
 
     /// A new id of the wanted kind.
@@ -117,5 +126,29 @@ impl Ambient {
     /// A new entity tag: 16 hexadecimal digits, different at every write.
     pub fn new_etag(&self) -> String {
         data_encoding::HEXLOWER.encode(&self.random::<8>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ambient, ManualClock, OsEntropy};
+    use jiff::{SignedDuration, Timestamp};
+
+    #[test]
+    fn ids_sort_in_the_order_they_were_made() {
+        let clock = ManualClock::at(Timestamp::from_second(1_750_000_000).unwrap());
+        let ambient = Ambient::new(clock.clone(), OsEntropy);
+        let mut last = ambient.new_uuid();
+        for n in 0..10_000 {
+            match n {
+                5_000 => clock.advance(SignedDuration::from_secs(-60)),
+                7_000 => clock.advance(SignedDuration::from_mins(10)),
+                _ => {}
+            }
+            let next = ambient.new_uuid();
+            assert!(next > last, "{n}: {next} is not after {last}");
+            assert_eq!((next.get_version_num(), next.get_variant()), (7, uuid::Variant::RFC4122));
+            last = next;
+        }
     }
 }

@@ -92,6 +92,11 @@ impl Transaction {
         }
     }
 
+    /// Names who acts, where only the store told: a person who is signing in.
+    pub fn act_as(&mut self, actor: Actor) {
+        self.act.actor = actor;
+    }
+
     /// The partition that is written.
     pub fn partition(&self) -> &Partition {
         &self.partition
@@ -182,10 +187,16 @@ impl Transaction {
     /// Writes a document whatever was there: for mirrors that others are the truth of. No change is noted.
     pub fn mirror<T: Entity>(&mut self, id: impl ToString, data: T) -> Result<Record<T>, Failure> {
         let record = self.record(id, data);
-        let body = record.to_body(&self.partition.fields())?;
-        let operation = Operation::Upsert { id: record.meta.id.clone(), body, expires_at: None };
-        self.operations.push((operation, OnConflict::Stale));
+        self.upsert(&record)?;
         Ok(record)
+    }
+
+    /// Writes a prepared record, its end included, whatever was there. No change is noted.
+    pub fn upsert<T: Entity>(&mut self, record: &Record<T>) -> Result<(), Failure> {
+        let body = record.to_body(&self.partition.fields())?;
+        let (id, expires_at) = (record.meta.id.clone(), record.expires_at);
+        self.operations.push((Operation::Upsert { id, body, expires_at }, OnConflict::Stale));
+        Ok(())
     }
 
     /// Claims a value that must be unique in the partition; a taken one is the given problem.
@@ -298,6 +309,9 @@ impl Transaction {
         }
         if let Some(IdempotencyWrite { id, record }) = record {
             self.bookkeep(&id, record, Some(crate::idempotency::WINDOW_SECONDS))?;
+            // First in the batch: of two requests with one key at once, the second finds the first's answer,
+            // not the conflict that the first caused.
+            self.operations.rotate_right(1);
         }
         let (operations, mut outcomes): (Vec<_>, Vec<_>) = self.operations.into_iter().unzip();
         match self.store.write(self.container, &self.partition.key(), operations).await {

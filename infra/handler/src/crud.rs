@@ -9,8 +9,8 @@ use coder_core::{Code, Permission, Result};
 use coder_database::{Change, Entity, Filter, Record, Repository};
 use coder_middleware::answer::Documented;
 use coder_middleware::{
-    Access as _, Allowed, Body, Created, Example, Filters, IfMatch, Json, List, NoContent, PageOf, Patch, Path, State,
-    Unit,
+    Access as _, Allowed, Body, Created, Example, Filters, IfMatch, Json, List, NoContent, PageOf, Patch,
+    Path, State, Unit,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -131,20 +131,51 @@ pub trait Resource: Entity + JsonSchema {
 /// Routes of a resource.
 pub trait Crud<S>: Sized {
     /// Adds list, create, get, update and delete.
-    fn crud<R: Resource<Service = S>>(self) -> Self;
+    fn crud<R: Resource<Service = S>>(self) -> Self {
+        self.crud_list::<R>().crud_create::<R>().crud_get::<R>().crud_update::<R>().crud_delete::<R>()
+    }
+    /// Adds the list; for a resource that has some of the others in its own way, as are the next four.
+    fn crud_list<R: Resource<Service = S>>(self) -> Self;
+    /// Adds the create.
+    fn crud_create<R: Resource<Service = S>>(self) -> Self;
+    /// Adds the get.
+    fn crud_get<R: Resource<Service = S>>(self) -> Self;
+    /// Adds the update.
+    fn crud_update<R: Resource<Service = S>>(self) -> Self;
+    /// Adds the delete.
+    fn crud_delete<R: Resource<Service = S>>(self) -> Self;
 }
 
 impl<S: Clone + Send + Sync + 'static> Crud<S> for Routes<S> {
-    fn crud<R: Resource<Service = S>>(self) -> Self {
-        let Words { singular, plural, path, item, operations, .. } = R::WORDS;
+    fn crud_list<R: Resource<Service = S>>(self) -> Self {
+        let Words { plural, path, operations, .. } = R::WORDS;
         self.get(path, operations[0], &format!("List {plural}"), list::<R>)
-            .post(path, operations[1], &format!("Create a {singular}"), create::<R>)
+    }
+
+    fn crud_create<R: Resource<Service = S>>(self) -> Self {
+        let Words { singular, path, operations, .. } = R::WORDS;
+        self.post(path, operations[1], &format!("Create a {singular}"), create::<R>)
             .problems([Code::AlreadyExists, Code::LimitReached])
-            .get(item, operations[2], &format!("Read a {singular}"), get::<R>)
-            .patch(item, operations[3], &format!("Change a {singular}"), update::<R>)
+    }
+
+    fn crud_get<R: Resource<Service = S>>(self) -> Self {
+        let Words { singular, item, operations, .. } = R::WORDS;
+        self.get(item, operations[2], &format!("Read a {singular}"), get::<R>)
+    }
+
+    fn crud_update<R: Resource<Service = S>>(self) -> Self {
+        let Words { singular, item, operations, .. } = R::WORDS;
+        self.patch(item, operations[3], &format!("Change a {singular}"), update::<R>)
             .problems([Code::AlreadyExists, Code::Immutable])
-            .delete(item, operations[4], &format!("Delete a {singular}"), delete::<R>)
-            .problems([Code::InUse, Code::NotEmpty, Code::InvalidState])
+    }
+
+    fn crud_delete<R: Resource<Service = S>>(self) -> Self {
+        let Words { singular, item, operations, .. } = R::WORDS;
+        self.delete(item, operations[4], &format!("Delete a {singular}"), delete::<R>).problems([
+            Code::InUse,
+            Code::NotEmpty,
+            Code::InvalidState,
+        ])
     }
 }
 
@@ -214,6 +245,10 @@ async fn delete<R: Resource>(
     unit.commit(NoContent).await
 }
 
-fn replace<R: Resource>(unit: &mut Unit, before: &Record<R>, resource: R) -> Result<(Record<R>, Vec<Change>)> {
+fn replace<R: Resource>(
+    unit: &mut Unit,
+    before: &Record<R>,
+    resource: R,
+) -> Result<(Record<R>, Vec<Change>)> {
     unit.replace(before, resource)
 }

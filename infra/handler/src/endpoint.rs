@@ -86,16 +86,18 @@ pub(crate) async fn serve<S: Clone + Send + Sync + 'static>(
     let group = runtime.group;
     let operation = endpoint.operation.id;
     let limit = endpoint.operation.body_limit;
-    let declared = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let declared =
+        parts.headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     let read = if declared.is_some_and(|length| length > limit) {
         Err(coder_middleware::chain::body_too_large(limit))
     } else {
         match http_body_util::Limited::new(body, limit).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if too_large(error.as_ref()) => Err(coder_middleware::chain::body_too_large(limit)),
-            Err(_) => {
-                Err(coder_core::Problem::new(coder_core::Code::RequestTimeout, "The request body did not arrive whole."))
-            }
+            Err(_) => Err(coder_core::Problem::new(
+                coder_core::Code::RequestTimeout,
+                "The request body did not arrive whole.",
+            )),
         }
     };
     let context = match read {

@@ -33,7 +33,11 @@ impl Event {
     /// Reads the JSON form of an event; the error says what is wrong with it.
     pub fn parse(value: &Value) -> Result<Self, String> {
         let text = |name: &str| {
-            value.get(name).and_then(Value::as_str).map(str::to_owned).ok_or(format!("`{name}` is missing or no text"))
+            value
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .ok_or(format!("`{name}` is missing or no text"))
         };
         if text("specversion")? != "1.0" {
             return Err("`specversion` is not 1.0".into());
@@ -55,7 +59,8 @@ impl Event {
 
     /// The payload as a `T`; one that does not fit is rejected, since trying again can't help.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, ConsumerFault> {
-        T::deserialize(&self.data).map_err(|error| ConsumerFault::Reject(format!("the payload does not fit: {error}")))
+        T::deserialize(&self.data)
+            .map_err(|error| ConsumerFault::Reject(format!("the payload does not fit: {error}")))
     }
 }
 
@@ -121,6 +126,8 @@ impl Invocation {
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-pub(crate) type ErasedConsumer<S> = Arc<dyn Fn(S, Invocation, Event) -> Boxed<Result<(), ConsumerFault>> + Send + Sync>;
+pub(crate) type ErasedConsumer<S> =
+    Arc<dyn Fn(S, Invocation, Event) -> Boxed<Result<(), ConsumerFault>> + Send + Sync>;
 pub(crate) type ErasedTimer<S> = Arc<dyn Fn(S, Invocation) -> Boxed<Result<(), Failure>> + Send + Sync>;
-pub(crate) type ErasedJob<S> = Arc<dyn Fn(S, Invocation, Value) -> Boxed<Result<Value, Failure>> + Send + Sync>;
+pub(crate) type ErasedJob<S> =
+    Arc<dyn Fn(S, Invocation, Value) -> Boxed<Result<Value, Failure>> + Send + Sync>;

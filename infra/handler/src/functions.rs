@@ -21,7 +21,7 @@ use crate::events::{ConsumerFault, Event, Invocation};
 use crate::group::{Consumer, Job, Timer};
 
 /// Longest run of one delivery; well below the host's own limit, which would kill the process.
-pub const DEADLINE: Duration = Duration::from_secs(240);
+pub const DEADLINE: Duration = Duration::from_mins(4);
 
 /// Largest envelope: a 1 MiB message in base64, escaped, with its metadata.
 pub const ENVELOPE_LIMIT: usize = 4 * 1024 * 1024;
@@ -62,7 +62,9 @@ impl Functions {
 
     /// Runs a function with the host's envelope. A panic and a run over the deadline are failures.
     pub async fn invoke(&self, name: &str, envelope: Value, invocation_id: &str) -> Outcome {
-        let Some(run) = self.0.get(name) else { return Outcome::Reject(format!("there is no function `{name}`")) };
+        let Some(run) = self.0.get(name) else {
+            return Outcome::Reject(format!("there is no function `{name}`"));
+        };
         let work = AssertUnwindSafe(run(envelope, invocation_id.to_owned())).catch_unwind();
         match tokio::time::timeout(DEADLINE, work).await {
             Ok(Ok(outcome)) => outcome,
@@ -115,7 +117,8 @@ pub(crate) fn build<S: Clone + Send + Sync + 'static>(
 }
 
 fn run_job<S: Clone + Send + Sync + 'static>(runtime: &Arc<Runtime>, service: &S, jobs: Vec<Job<S>>) -> Run {
-    let jobs: Arc<BTreeMap<&'static str, Job<S>>> = Arc::new(jobs.into_iter().map(|job| (job.name, job)).collect());
+    let jobs: Arc<BTreeMap<&'static str, Job<S>>> =
+        Arc::new(jobs.into_iter().map(|job| (job.name, job)).collect());
     let (runtime, service) = (runtime.clone(), service.clone());
     Arc::new(move |envelope, id| {
         let (runtime, service, jobs) = (runtime.clone(), service.clone(), jobs.clone());
@@ -125,7 +128,9 @@ fn run_job<S: Clone + Send + Sync + 'static>(runtime: &Arc<Runtime>, service: &S
                 Err(reason) => return Outcome::Reject(reason),
             };
             let wanted = message["job"].as_str().unwrap_or_default();
-            let Some(job) = jobs.get(wanted) else { return Outcome::Reject(format!("there is no job `{wanted}`")) };
+            let Some(job) = jobs.get(wanted) else {
+                return Outcome::Reject(format!("there is no job `{wanted}`"));
+            };
             let invocation = invocation(&runtime, job.name, id);
             match (job.run)(service, invocation, message["input"].clone()).await {
                 Ok(result) => Outcome::Done(result),
@@ -188,7 +193,9 @@ mod tests {
         for value in [json!(STANDARD.encode(&text)), json!(text), json!(doubled), message.clone()] {
             assert_eq!(delivered(&json!({"Data": {"anything": value}})), Ok(message.clone()));
         }
-        for bad in [json!({}), json!({"Data": {}}), json!({"Data": {"m": "%%%"}}), json!({"Data": {"m": "YWJj"}})] {
+        for bad in
+            [json!({}), json!({"Data": {}}), json!({"Data": {"m": "%%%"}}), json!({"Data": {"m": "YWJj"}})]
+        {
             assert!(delivered(&bad).is_err(), "{bad}");
         }
     }

@@ -69,7 +69,7 @@ pub struct Group {
     pub timers: Vec<(&'static str, &'static str)>,
     /// One-time jobs.
     pub jobs: Vec<&'static str>,
-    start: Box<dyn FnOnce(Arc<Runtime>, Arc<Peers>) -> Result<Running, String> + Send>,
+    start: Start,
 }
 
 impl fmt::Debug for Group {
@@ -77,6 +77,8 @@ impl fmt::Debug for Group {
         out.debug_struct("Group").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+type Start = Box<dyn FnOnce(Arc<Runtime>, Arc<Peers>) -> Result<Running, String> + Send>;
 
 /// A group that runs.
 #[derive(Clone)]
@@ -151,7 +153,8 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
         F: Fn(S, Invocation, Event) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), ConsumerFault>> + Send + 'static,
     {
-        let run: ErasedConsumer<S> = Arc::new(move |service, invocation, event| Box::pin(run(service, invocation, event)));
+        let run: ErasedConsumer<S> =
+            Arc::new(move |service, invocation, event| Box::pin(run(service, invocation, event)));
         self.consumers.push(Consumer { name, pattern, run });
         self
     }
@@ -173,7 +176,8 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
         F: Fn(S, Invocation, Value) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Value, Failure>> + Send + 'static,
     {
-        let run: ErasedJob<S> = Arc::new(move |service, invocation, input| Box::pin(run(service, invocation, input)));
+        let run: ErasedJob<S> =
+            Arc::new(move |service, invocation, input| Box::pin(run(service, invocation, input)));
         self.jobs.push(Job { name, run });
         self
     }
@@ -181,20 +185,20 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     /// Finishes the declaration. `service` makes the group's service when the platform starts; it must not do
     /// anything slow.
     pub fn service(self, service: impl FnOnce(Arc<Runtime>, Arc<Peers>) -> S + Send + 'static) -> Group {
-        let routes = self.routes.unwrap_or_else(|| Routes::new(""));
+        let declared = self.routes.unwrap_or_else(|| Routes::new(""));
         let (consumers, timers, jobs) = (self.consumers, self.timers, self.jobs);
         Group {
             name: self.name,
             summary: self.summary,
             containers: self.containers,
             permissions: self.permissions,
-            operations: routes.operations(),
+            operations: declared.operations(),
             consumers: consumers.iter().map(|consumer| (consumer.name, consumer.pattern)).collect(),
             timers: timers.iter().map(|timer| (timer.name, timer.schedule)).collect(),
             jobs: jobs.iter().map(|job| job.name).collect(),
             start: Box::new(move |runtime, peers| {
                 let service = service(runtime.clone(), peers);
-                let router = routes.into_router(&runtime, &service)?;
+                let router = declared.into_router(&runtime, &service)?;
                 let functions = functions::build(&runtime, &service, consumers, timers, jobs);
                 Ok(Running { name: runtime.group, router, functions, service: Arc::new(service) })
             }),

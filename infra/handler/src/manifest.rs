@@ -52,7 +52,10 @@ pub fn faults(groups: &[Group]) -> Vec<String> {
             unique("permission", permission.name, &mut faults);
             let prefix = format!("{}.", group.name);
             if !permission.name.starts_with(&prefix) || permission.name.split('.').count() != 3 {
-                faults.push(format!("permission `{}` of group `{}` is not `{prefix}<resource>.<action>`", permission.name, group.name));
+                faults.push(format!(
+                    "permission `{}` of group `{}` is not `{prefix}<resource>.<action>`",
+                    permission.name, group.name
+                ));
             }
         }
         for (name, schedule) in &group.timers {
@@ -60,23 +63,35 @@ pub fn faults(groups: &[Group]) -> Vec<String> {
                 faults.push(format!("timer `{name}` of group `{}`: {error}", group.name));
             }
         }
-        let functions = group.consumers.iter().map(|(name, _)| *name).chain(group.timers.iter().map(|(name, _)| *name));
+        let functions =
+            group.consumers.iter().map(|(name, _)| *name).chain(group.timers.iter().map(|(name, _)| *name));
         for name in functions {
-            let fits = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && name.len() <= 100;
+            let fits = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && name.len() <= 100;
             if !fits {
-                faults.push(format!("function `{name}` of group `{}` is not lower-case with hyphens", group.name));
+                faults.push(format!(
+                    "function `{name}` of group `{}` is not lower-case with hyphens",
+                    group.name
+                ));
             }
         }
         for operation in &group.operations {
             unique("operation", operation.id, &mut faults);
             unique("route", &format!("{} {}", operation.method, operation.path), &mut faults);
             if operation.security.len() != 1 {
-                faults.push(format!("operation `{}` has {} access arguments, not one", operation.id, operation.security.len()));
+                faults.push(format!(
+                    "operation `{}` has {} access arguments, not one",
+                    operation.id,
+                    operation.security.len()
+                ));
             }
             if let coder_middleware::Security::Permission(permission) = operation.access()
                 && !group.permissions.contains(permission)
             {
-                faults.push(format!("operation `{}` needs `{}`, which the group does not declare", operation.id, permission.name));
+                faults.push(format!(
+                    "operation `{}` needs `{}`, which the group does not declare",
+                    operation.id, permission.name
+                ));
             }
         }
     }

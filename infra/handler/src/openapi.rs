@@ -51,7 +51,8 @@ fn describe(group: &str, operation: &OperationDescription) -> Value {
     }
     if let Some(body) = &operation.body {
         let media = json!({"schema": body.schema, "example": body.example});
-        let content: Map<String, Value> = body.media_types.iter().map(|name| ((*name).to_owned(), media.clone())).collect();
+        let content: Map<String, Value> =
+            body.media_types.iter().map(|name| ((*name).to_owned(), media.clone())).collect();
         described["requestBody"] = json!({"required": !body.optional, "content": content});
     }
     described
@@ -144,8 +145,11 @@ fn success(answer: &AnswerDescription) -> Value {
     if let Some((media_type, schema, example)) = &answer.body {
         described["content"][*media_type] = json!({"schema": schema, "example": example});
     }
-    let headers: Map<String, Value> =
-        answer.headers.iter().map(|name| ((*name).to_owned(), json!({"schema": {"type": "string"}}))).collect();
+    let headers: Map<String, Value> = answer
+        .headers
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({"schema": {"type": "string"}})))
+        .collect();
     if !headers.is_empty() {
         described["headers"] = Value::Object(headers);
     }
@@ -186,7 +190,8 @@ fn problem_responses() -> Value {
     for status in statuses {
         let codes: Vec<Code> = Code::ALL.iter().copied().filter(|code| code.status() == status).collect();
         let names: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-        let example = codes.first().map(|code| Problem::new(*code, code.title()).to_json(&id::EXAMPLE.to_string()));
+        let example =
+            codes.first().map(|code| Problem::new(*code, code.title()).to_json(&id::EXAMPLE.to_string()));
         responses.insert(
             format!("Problem{status}"),
             json!({

@@ -57,7 +57,8 @@ impl PeerAnswer {
             tracing::warn!(peer.group = group, http.status = self.status.as_u16(), "a peer refused");
             return Err(failed(group));
         }
-        T::deserialize(self.body).map_err(|error| Failure::internal(format!("`{group}` answered unreadably: {error}")))
+        T::deserialize(self.body)
+            .map_err(|error| Failure::internal(format!("`{group}` answered unreadably: {error}")))
     }
 }
 
@@ -79,7 +80,13 @@ impl Peers {
     }
 
     /// Calls `/api/<group><path>` as a service. A peer that cannot be reached is `503 unavailable`.
-    pub async fn call(&self, group: &str, method: Method, path: &str, body: Option<&Value>) -> Result<PeerAnswer, Failure> {
+    pub async fn call(
+        &self,
+        group: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<PeerAnswer, Failure> {
         let peer = {
             let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             known.get(group).cloned()
@@ -124,7 +131,8 @@ impl Peers {
         body: Option<&Value>,
     ) -> Result<PeerAnswer, Failure> {
         let token = self.tokens.issue(self.me, group)?;
-        let mut request = self.client.request(method, format!("{address}{path}")).bearer_auth(token).timeout(TIMEOUT);
+        let mut request =
+            self.client.request(method, format!("{address}{path}")).bearer_auth(token).timeout(TIMEOUT);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -139,7 +147,11 @@ impl Peers {
 }
 
 fn decode(status: StatusCode, bytes: &[u8]) -> Result<PeerAnswer, Failure> {
-    let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(bytes).map_err(Failure::internal)? };
+    let body = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(bytes).map_err(Failure::internal)?
+    };
     Ok(PeerAnswer { status, body })
 }
 
@@ -148,5 +160,8 @@ fn away(group: &str) -> Failure {
 }
 
 fn failed(group: &str) -> Failure {
-    Failure::problem(coder_core::Code::UpstreamFailed, format!("The `{group}` service failed; try again shortly."))
+    Failure::problem(
+        coder_core::Code::UpstreamFailed,
+        format!("The `{group}` service failed; try again shortly."),
+    )
 }

@@ -28,7 +28,10 @@ struct Route<S> {
 impl<S> std::fmt::Debug for Routes<S> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ids = self.routes.iter().map(|route| route.operation.id);
-        out.debug_struct("Routes").field("base", &self.base).field("operations", &ids.collect::<Vec<_>>()).finish()
+        out.debug_struct("Routes")
+            .field("base", &self.base)
+            .field("operations", &ids.collect::<Vec<_>>())
+            .finish()
     }
 }
 
@@ -125,7 +128,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
 fn endpoint(operation: OperationDescription) -> Result<Endpoint, String> {
     let named = |error| format!("operation `{}`: {error}", operation.id);
-    let body = operation.body.as_ref().map(|body| schema::validator(&body.validation)).transpose().map_err(named)?;
+    let body =
+        operation.body.as_ref().map(|body| schema::validator(&body.validation)).transpose().map_err(named)?;
     // A GET without declared parameters refuses every parameter, a POST ignores them.
     let none = serde_json::json!({"type": "object", "additionalProperties": false});
     let wanted = operation.query.as_ref().or((operation.method == Method::GET).then_some(&none));
@@ -133,8 +137,7 @@ fn endpoint(operation: OperationDescription) -> Result<Endpoint, String> {
     Ok(Endpoint { operation, body, query })
 }
 
-type AxumHandler =
-    std::pin::Pin<Box<dyn Future<Output = axum::response::Response> + Send>>;
+type AxumHandler = std::pin::Pin<Box<dyn Future<Output = axum::response::Response> + Send>>;
 
 fn served<S: Clone + Send + Sync + 'static>(
     endpoint: Arc<Endpoint>,

@@ -49,14 +49,25 @@ pub async fn not_found(request: Request) -> Response {
     problem_response(&Problem::new(coder_core::Code::NotFound, detail), &identity.request_id)
 }
 
-async fn invoke(State(functions): State<Functions>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn invoke(
+    State(functions): State<Functions>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if !functions.has(&name) {
-        return json_response(StatusCode::NOT_FOUND, &json!({"error": format!("there is no function `{name}`")}));
+        return json_response(
+            StatusCode::NOT_FOUND,
+            &json!({"error": format!("there is no function `{name}`")}),
+        );
     }
     let Ok(envelope) = serde_json::from_slice::<Value>(&body) else {
         return json_response(StatusCode::BAD_REQUEST, &json!({"error": "the envelope is no JSON"}));
     };
-    let id = headers.get("x-azure-functions-invocationid").and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+    let id = headers
+        .get("x-azure-functions-invocationid")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("unknown");
     let outcome = functions.invoke(&name, envelope, id).await;
     answer(&name, id, outcome)
 }
@@ -64,13 +75,20 @@ async fn invoke(State(functions): State<Functions>, Path(name): Path<String>, he
 /// Never an empty 2xx: the host would wait for ever.
 fn answer(name: &str, invocation_id: &str, outcome: Outcome) -> Response {
     match outcome {
-        Outcome::Done(value) => json_response(StatusCode::OK, &json!({"Outputs": {}, "Logs": [], "ReturnValue": value})),
+        Outcome::Done(value) => {
+            json_response(StatusCode::OK, &json!({"Outputs": {}, "Logs": [], "ReturnValue": value}))
+        }
         Outcome::Retry(reason) => {
             tracing::warn!(function = name, invocation.id = invocation_id, reason, "a delivery failed");
             json_response(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": reason, "retry": true}))
         }
         Outcome::Reject(reason) => {
-            tracing::error!(function = name, invocation.id = invocation_id, reason, "a delivery was rejected");
+            tracing::error!(
+                function = name,
+                invocation.id = invocation_id,
+                reason,
+                "a delivery was rejected"
+            );
             json_response(StatusCode::UNPROCESSABLE_ENTITY, &json!({"error": reason, "retry": false}))
         }
     }
@@ -86,6 +104,8 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
 /// The counters in Prometheus' text format.
 pub fn metrics_response(metrics: &coder_telemetry::Metrics) -> Response {
     let mut response = Response::new(Body::from(metrics.render()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(coder_telemetry::METRICS_CONTENT_TYPE));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(coder_telemetry::METRICS_CONTENT_TYPE));
     response
 }

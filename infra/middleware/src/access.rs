@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
-use coder_core::{Code, Credential, Failure, OrganizationId, Permission, PermissionSet, Problem, Scope, SessionId, UserId};
+use coder_core::{
+    Code, Credential, Failure, OrganizationId, Permission, PermissionSet, Problem, Scope, SessionId, UserId,
+};
 use coder_database::Partition;
 
 use crate::chain::Authentication;
@@ -84,7 +86,10 @@ impl Access for SignedIn {
     async fn admit(context: &RequestContext) -> Result<Self, Failure> {
         let caller = caller(context)?;
         let Some(user_id) = caller.user_id else {
-            return Err(Failure::problem(Code::Forbidden, "This is for people; a service has nothing of its own here."));
+            return Err(Failure::problem(
+                Code::Forbidden,
+                "This is for people; a service has nothing of its own here.",
+            ));
         };
         enrolled(context, caller)?;
         Ok(Self { context: context.clone(), user_id, organization_id: caller.organization_id })
@@ -113,7 +118,8 @@ impl Access for InSession {
 
     async fn admit(context: &RequestContext) -> Result<Self, Failure> {
         let caller = caller(context)?;
-        let (Some(user_id), Credential::Session { session_id, .. }) = (caller.user_id, &caller.credential) else {
+        let (Some(user_id), Credential::Session { session_id, .. }) = (caller.user_id, &caller.credential)
+        else {
             let detail = "This needs a signed-in session; an API key is not enough.";
             return Err(Failure::problem(Code::Forbidden, detail));
         };
@@ -164,10 +170,12 @@ impl<P: Permission> Access for Allowed<P> {
     async fn admit(context: &RequestContext) -> Result<Self, Failure> {
         let who = SignedIn::admit(context).await?;
         let Some(organization_id) = who.organization_id else {
-            let detail = "The access token is for no organization; call `POST /api/auth/switch-organization`.";
+            let detail =
+                "The access token is for no organization; call `POST /api/auth/switch-organization`.";
             return Err(Failure::problem(Code::Forbidden, detail));
         };
-        let allowed = Self { context: context.clone(), user_id: who.user_id, organization_id, permission: PhantomData };
+        let allowed =
+            Self { context: context.clone(), user_id: who.user_id, organization_id, permission: PhantomData };
         let scope = path_scope(context).unwrap_or(Scope::Organization(organization_id));
         if allowed.holds(P::DECLARATION.name, scope).await? {
             Ok(allowed)
@@ -349,8 +357,19 @@ fn enrolled(context: &RequestContext, caller: &coder_core::Caller) -> Result<(),
 
 fn fresh(context: &RequestContext) -> Result<(), Failure> {
     let age = match &caller(context)?.credential {
-        Credential::Session { auth_time, .. } => context.runtime().ambient.now().duration_since(*auth_time).as_secs(),
-        _ => return Err(Failure::problem(Code::Forbidden, "This needs a signed-in session; an API key is not enough.")),
+        Credential::Session { auth_time, .. } => {
+            context.runtime().ambient.now().duration_since(*auth_time).as_secs()
+        }
+        _ => {
+            return Err(Failure::problem(
+                Code::Forbidden,
+                "This needs a signed-in session; an API key is not enough.",
+            ));
+        }
     };
-    if age <= FRESH_SECONDS { Ok(()) } else { Err(Problem::reauthenticate(FRESH_SECONDS.unsigned_abs()).into()) }
+    if age <= FRESH_SECONDS {
+        Ok(())
+    } else {
+        Err(Problem::reauthenticate(FRESH_SECONDS.unsigned_abs()).into())
+    }
 }

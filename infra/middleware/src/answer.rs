@@ -101,7 +101,12 @@ pub struct NoContent;
 
 impl Answer for NoContent {
     fn describe(operation: &mut OperationDescription) {
-        operation.answers.push(AnswerDescription { status: 204, description: "Done.", body: None, headers: &[] });
+        operation.answers.push(AnswerDescription {
+            status: 204,
+            description: "Done.",
+            body: None,
+            headers: &[],
+        });
     }
 
     fn render(&self) -> Result<StoredAnswer, Failure> {

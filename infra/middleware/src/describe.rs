@@ -1,8 +1,8 @@
 //! What an operation says of itself. It is read off the handler's signature: each input and the answer add
 //! their part, so that the documentation cannot differ from the code.
 
-use coder_core::permission::PermissionDeclaration;
 use coder_core::Code;
+use coder_core::permission::PermissionDeclaration;
 use http::Method;
 use serde_json::Value;
 
@@ -168,7 +168,12 @@ impl OperationDescription {
         match self.access() {
             Security::Anyone => {}
             Security::FreshSession => {
-                codes.extend([Code::Unauthenticated, Code::TokenExpired, Code::ReauthenticationRequired, Code::Forbidden]);
+                codes.extend([
+                    Code::Unauthenticated,
+                    Code::TokenExpired,
+                    Code::ReauthenticationRequired,
+                    Code::Forbidden,
+                ]);
             }
             _ => codes.extend([Code::Unauthenticated, Code::TokenExpired, Code::Forbidden]),
         }

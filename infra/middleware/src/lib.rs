@@ -21,6 +21,6 @@ pub use answer::{Accepted, Answer, Created, Json, NoContent, PageOf};
 pub use chain::{Authentication, Authenticator, Chain, Identity};
 pub use describe::{Example, OperationDescription, Security};
 pub use list::{Filters, List};
-pub use request::{Body, IfMatch, Input, Path, Paths, Patch, Query, RequestContext, State};
+pub use request::{Body, IfMatch, Input, Patch, Path, Paths, Query, RequestContext, State};
 pub use runtime::{Authorizer, Runtime};
 pub use unit::Unit;

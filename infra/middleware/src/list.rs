@@ -57,14 +57,16 @@ impl<S: Sync, F: Filters> Input<S> for List<F> {
         query::describe::<Paging>(operation);
         if let Some(sort) = operation.parameters.iter_mut().find(|parameter| parameter.name == "sort") {
             let fields = F::SORT.iter().map(|field| field.trim_start_matches('-'));
-            let values: Vec<String> = fields.flat_map(|field| [field.to_owned(), format!("-{field}")]).collect();
+            let values: Vec<String> =
+                fields.flat_map(|field| [field.to_owned(), format!("-{field}")]).collect();
             sort.schema = serde_json::json!({"type": "string", "enum": values, "default": F::SORT.first()});
         }
     }
 
     async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
         let values = query::read(context)?;
-        let names = |value: &serde_json::Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
+        let names =
+            |value: &serde_json::Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>());
         let paging_names = ["limit", "cursor", "sort"];
         let (mut own, mut paging) = (serde_json::Map::new(), serde_json::Map::new());
         for name in names(&values).unwrap_or_default() {
@@ -81,7 +83,8 @@ impl<S: Sync, F: Filters> Input<S> for List<F> {
 fn order<F: Filters>(wanted: Option<&str>) -> Result<(String, Direction), Failure> {
     let sort = wanted.or(F::SORT.first().copied()).unwrap_or("createdAt");
     let field = sort.trim_start_matches('-');
-    let known = sort.len() <= field.len() + 1 && F::SORT.iter().any(|one| one.trim_start_matches('-') == field);
+    let known =
+        sort.len() <= field.len() + 1 && F::SORT.iter().any(|one| one.trim_start_matches('-') == field);
     if !known {
         return Err(invalid_query(format!("`sort` accepts {}.", F::SORT.join(", "))));
     }
@@ -115,7 +118,8 @@ impl<F: Filters> List<F> {
 
     /// The page of a list that a handler has whole, in its order; for collections that a limit keeps small.
     pub fn slice<T: Clone>(&self, items: &[T], of: &str) -> Result<PageOf<T>, Failure> {
-        let fingerprint = format!("{} {of} {:?} {:?}", self.context.operation_id(), self.filters.filter(), self.order);
+        let fingerprint =
+            format!("{} {of} {:?} {:?}", self.context.operation_id(), self.filters.filter(), self.order);
         let start = match self.open_cursor(&fingerprint)? {
             Some(position) => position.parse().map_err(Failure::internal)?,
             None => 0_usize,
@@ -131,7 +135,9 @@ impl<F: Filters> List<F> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         match self.context.runtime().cursors.open(cursor, fingerprint) {
             Some(position) => Ok(Some(position)),
-            None => Err(invalid_query("`cursor` is not one that this query gave; start again without it.".into())),
+            None => {
+                Err(invalid_query("`cursor` is not one that this query gave; start again without it.".into()))
+            }
         }
     }
 }

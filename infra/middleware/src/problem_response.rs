@@ -13,7 +13,8 @@ const CHALLENGE_INVALID: &str = "Bearer realm=\"coder\", error=\"invalid_token\"
 /// The problem as a response.
 pub fn problem_response(problem: &Problem, request_id: &str) -> Response {
     let mut response = Response::new(Body::from(problem.to_json(request_id).to_string()));
-    *response.status_mut() = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = problem.retry_after_seconds {

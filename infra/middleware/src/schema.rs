@@ -65,7 +65,11 @@ fn describe(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
     let (code, message) = match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             faults.extend(unexpected.iter().map(|name| {
-                Fault::new(below(name), Code::UnknownField.as_str(), "This field is not known; check its spelling.")
+                Fault::new(
+                    below(name),
+                    Code::UnknownField.as_str(),
+                    "This field is not known; check its spelling.",
+                )
             }));
             return;
         }
@@ -77,7 +81,9 @@ fn describe(error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
         // A nullable field: the findings of the branch that is not `null` are the useful ones.
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             let is_null = |branch: &Vec<ValidationError<'static>>| {
-                branch.iter().any(|error| matches!(error.kind(), Kind::Type { .. }) && error.to_string().contains("\"null\""))
+                branch.iter().any(|error| {
+                    matches!(error.kind(), Kind::Type { .. }) && error.to_string().contains("\"null\"")
+                })
             };
             let mut branches = context.iter().filter(|branch| !is_null(branch));
             if let (Some(only), None) = (branches.next(), branches.next()) {
@@ -134,7 +140,8 @@ fn walk(value: &Value, at: &mut String, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(at.clone(), "refused_character", "The character U+0000 is not accepted."));
         }
         Value::Number(number) => {
-            let large = number.as_u64().is_some_and(|n| n > SAFE) || number.as_i64().is_some_and(|n| n.unsigned_abs() > SAFE);
+            let large = number.as_u64().is_some_and(|n| n > SAFE)
+                || number.as_i64().is_some_and(|n| n.unsigned_abs() > SAFE);
             if large {
                 let message = "Integers beyond 2^53 lose digits; send them as strings.";
                 faults.push(Fault::new(at.clone(), "too_large", message));
@@ -148,7 +155,11 @@ fn walk(value: &Value, at: &mut String, faults: &mut Vec<Fault>) {
         Value::Object(fields) => {
             for (name, item) in fields {
                 if name.contains('\0') {
-                    faults.push(Fault::new(at.clone(), "refused_character", "A key has the character U+0000."));
+                    faults.push(Fault::new(
+                        at.clone(),
+                        "refused_character",
+                        "A key has the character U+0000.",
+                    ));
                 } else {
                     inside(name, item, at, faults);
                 }

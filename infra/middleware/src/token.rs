@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
-use coder_core::{Ambient, Caller, Code, Credential, Failure, OrganizationId, Problem, SessionId, Timestamp, UserId};
+use coder_core::{
+    Ambient, Caller, Code, Credential, Failure, OrganizationId, Problem, SessionId, Timestamp, UserId,
+};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -118,7 +120,8 @@ impl TokenVerifier {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         // Times are checked below, on the injected clock.
         validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key, &validation).map_err(|_| refused())?.claims;
+        let claims =
+            jsonwebtoken::decode::<AccessClaims>(token, &key, &validation).map_err(|_| refused())?.claims;
         let now = self.ambient.now().as_second();
         if claims.nbf > now + CLOCK_SKEW_SECONDS || claims.iat > now + CLOCK_SKEW_SECONDS {
             return Err(refused());
@@ -144,7 +147,8 @@ impl TokenVerifier {
         let mut keys = HashMap::new();
         for jwk in self.keys.public_keys().await? {
             let rsa = matches!(jwk.algorithm, AlgorithmParameters::RSA(_));
-            if let (true, Some(kid), Ok(key)) = (rsa, jwk.common.key_id.clone(), DecodingKey::from_jwk(&jwk)) {
+            if let (true, Some(kid), Ok(key)) = (rsa, jwk.common.key_id.clone(), DecodingKey::from_jwk(&jwk))
+            {
                 keys.insert(kid, Arc::new(key));
             }
         }
@@ -181,7 +185,10 @@ pub fn refused() -> Failure {
 
 /// `401` for a token that has run out.
 pub fn expired() -> Problem {
-    Problem::new(Code::TokenExpired, "The access token has run out; get a new one with `POST /api/auth/refresh`.")
+    Problem::new(
+        Code::TokenExpired,
+        "The access token has run out; get a new one with `POST /api/auth/refresh`.",
+    )
 }
 
 /// The claims of a service token.
@@ -238,7 +245,8 @@ impl ServiceTokens {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp"]);
         validation.validate_exp = false;
-        let decoded = jsonwebtoken::decode::<ServiceClaims>(token, &self.verifying, &validation).map_err(|_| refused())?;
+        let decoded = jsonwebtoken::decode::<ServiceClaims>(token, &self.verifying, &validation)
+            .map_err(|_| refused())?;
         let now = self.ambient.now().as_second();
         if decoded.claims.exp <= now || decoded.claims.iat > now + CLOCK_SKEW_SECONDS {
             return Err(refused());

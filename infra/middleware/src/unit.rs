@@ -77,16 +77,26 @@ impl Unit {
                 return Err(replay(context, key, &record.data));
             }
         }
-        let transaction =
-            Transaction::new(runtime.store.clone(), runtime.ambient.clone(), container, partition, act(context));
+        let transaction = Transaction::new(
+            runtime.store.clone(),
+            runtime.ambient.clone(),
+            container,
+            partition,
+            act(context),
+        );
         Ok(Self { transaction, context: context.clone(), key })
     }
 
     /// For a write that belongs to another's act and answers nobody: no idempotency key is looked at.
     pub fn aside(context: &RequestContext, container: &'static str, partition: Partition) -> Self {
         let runtime = context.runtime();
-        let transaction =
-            Transaction::new(runtime.store.clone(), runtime.ambient.clone(), container, partition, act(context));
+        let transaction = Transaction::new(
+            runtime.store.clone(),
+            runtime.ambient.clone(),
+            container,
+            partition,
+            act(context),
+        );
         Self { transaction, context: context.clone(), key: None }
     }
 
@@ -122,7 +132,10 @@ fn key(context: &RequestContext) -> Result<Option<Key>, Failure> {
         return Ok(None);
     }
     let Some(key) = context.headers().get("idempotency-key") else { return Ok(None) };
-    let text = key.to_str().ok().filter(|text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()));
+    let text = key
+        .to_str()
+        .ok()
+        .filter(|text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()));
     let Some(text) = text else {
         let detail = "`Idempotency-Key` is 1 to 128 visible ASCII characters.";
         return Err(Failure::problem(Code::InvalidHeader, detail));

@@ -39,13 +39,17 @@ impl LocalDelivery {
 impl Publisher for LocalDelivery {
     async fn publish(&self, record: &OutboxRecord) -> Publication {
         let Some(subscribers) = self.subscribers.get() else {
-            return Publication { pending: Some("the platform is starting".into()), ..Publication::default() };
+            return Publication {
+                pending: Some("the platform is starting".into()),
+                ..Publication::default()
+            };
         };
         let mut publication = Publication { delivered: record.delivered.clone(), ..Publication::default() };
         let kind = record.event["type"].as_str().unwrap_or_default();
         let id = record.event["id"].as_str().unwrap_or_default();
         let done = |name: &String| {
-            record.delivered.contains(name) || record.rejected.iter().any(|rejection| rejection.consumer == *name)
+            record.delivered.contains(name)
+                || record.rejected.iter().any(|rejection| rejection.consumer == *name)
         };
         for subscriber in subscribers {
             if !matches(subscriber.pattern, kind) || done(&subscriber.name) {
@@ -55,7 +59,9 @@ impl Publisher for LocalDelivery {
             match subscriber.functions.invoke(&subscriber.function, envelope, id).await {
                 Outcome::Done(_) => publication.delivered.push(subscriber.name.clone()),
                 Outcome::Reject(reason) => publication.rejected.push((subscriber.name.clone(), reason)),
-                Outcome::Retry(reason) => publication.pending = Some(format!("{}: {reason}", subscriber.name)),
+                Outcome::Retry(reason) => {
+                    publication.pending = Some(format!("{}: {reason}", subscriber.name))
+                }
             }
         }
         publication

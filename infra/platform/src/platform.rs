@@ -66,7 +66,7 @@ pub struct Platform {
 impl Platform {
     /// Listens, opens the providers, starts the groups. Returns once requests are answered.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { settings, ambient, groups, only } = options;
+        let Options { mut settings, ambient, groups, only } = options;
         check_only(&only, &groups)?;
         let groups: Vec<Group> =
             groups.into_iter().filter(|group| only.is_empty() || only.contains(group.name)).collect();
@@ -76,7 +76,8 @@ impl Platform {
         }
         let listener = listen(settings.port).await?;
         let address = listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
-        let declared = Declared::of(&groups, &settings)?;
+        follow_port(&mut settings, address);
+        let declared = Declared::of(&groups, &settings);
         let providers = Providers::open(settings, ambient.clone())?;
 
         let delivery = Arc::new(LocalDelivery::default());
@@ -145,13 +146,26 @@ impl Platform {
 
 async fn listen(port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address).await.map_err(|cause| StartError::Listen { address: address.to_string(), cause })
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| StartError::Listen { address: address.to_string(), cause })
+}
+
+/// On this machine alone, the public address is wherever the gateway listens.
+fn follow_port(settings: &mut Settings, address: SocketAddr) {
+    let local = settings.public_url.scheme() == "http" && settings.public_url.host_str() == Some("127.0.0.1");
+    if local && settings.public_url.set_port(Some(address.port())).is_err() {
+        tracing::warn!("the public address keeps its port");
+    }
 }
 
 fn check_only(only: &BTreeSet<String>, groups: &[Group]) -> Result<(), StartError> {
     let known: Vec<&str> = groups.iter().map(|group| group.name).collect();
     match only.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(StartError::Other(format!("there is no route group `{name}`; choose from {}", known.join(", ")))),
+        Some(name) => Err(StartError::Other(format!(
+            "there is no route group `{name}`; choose from {}",
+            known.join(", ")
+        ))),
         None => Ok(()),
     }
 }
@@ -165,14 +179,14 @@ struct Declared {
 }
 
 impl Declared {
-    fn of(groups: &[Group], settings: &Settings) -> Result<Self, StartError> {
+    fn of(groups: &[Group], settings: &Settings) -> Self {
         let server = settings.public_url.as_str().trim_end_matches('/');
-        Ok(Self {
+        Self {
             containers: groups.iter().flat_map(|group| group.containers.iter().map(|one| one.name)).collect(),
             consumers: groups.iter().map(|group| (group.name, group.consumers.clone())).collect(),
             schedules: groups.iter().map(|group| (group.name, group.timers.clone())).collect(),
             documentation: Arc::new(Documentation::of(groups, server)),
-        })
+        }
     }
 
     fn subscribers(&self, running: &[Running]) -> Vec<Subscriber> {
@@ -184,8 +198,10 @@ impl Declared {
             functions: group.functions.clone(),
         };
         let all = self.consumers.iter().filter_map(|(group, consumers)| Some((find(group)?, consumers)));
-        all.flat_map(|(group, consumers)| consumers.iter().map(move |(name, pattern)| subscriber(group, name, *pattern)))
-            .collect()
+        all.flat_map(|(group, consumers)| {
+            consumers.iter().map(move |(name, pattern)| subscriber(group, name, *pattern))
+        })
+        .collect()
     }
 
     fn timers(&self, ambient: &Ambient, running: &[Running]) -> Result<Vec<Timer>, StartError> {
@@ -193,7 +209,8 @@ impl Declared {
         for (group, schedules) in &self.schedules {
             let Some(running) = running.iter().find(|one| one.name == *group) else { continue };
             for (name, schedule) in schedules {
-                let schedule = Schedule::parse(schedule).map_err(|error| StartError::Declaration(error.to_string()))?;
+                let schedule =
+                    Schedule::parse(schedule).map_err(|error| StartError::Declaration(error.to_string()))?;
                 timers.push(Timer::new(ambient, group, name, schedule, running.functions.clone()));
             }
         }

@@ -64,7 +64,8 @@ impl Timers {
         let now = self.ambient.now();
         let mut ran = Vec::new();
         for timer in timers.iter_mut().filter(|timer| timer.due.is_some_and(|due| due <= now)) {
-            let envelope = json!({"Data": {"timer": {"IsPastDue": false}}, "Metadata": {"sys": {"UtcNow": now}}});
+            let envelope =
+                json!({"Data": {"timer": {"IsPastDue": false}}, "Metadata": {"sys": {"UtcNow": now}}});
             let outcome = timer.functions.invoke(&timer.function, envelope, &timer.function).await;
             if let Outcome::Retry(reason) | Outcome::Reject(reason) = outcome {
                 tracing::error!(group = timer.group, function = timer.function, reason, "a timer failed");

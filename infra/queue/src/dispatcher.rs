@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coder_core::{Ambient, Failure};
 use coder_database::transaction::OutboxEntry;
-use coder_database::{DocumentStore, Filter, OutboxRecord, Partition, PlatformJob, Query, Record, Repository};
+use coder_database::{
+    DocumentStore, Filter, OutboxRecord, Partition, PlatformJob, Query, Record, Repository,
+};
 use tokio::sync::{Notify, mpsc};
 
 use crate::publisher::Publisher;
@@ -61,7 +63,11 @@ impl OutboxNotifier for Dispatcher {
 
 impl Dispatcher {
     /// A dispatcher and the inbox that its task reads.
-    pub fn new(ambient: Ambient, store: Arc<dyn DocumentStore>, publisher: Arc<dyn Publisher>) -> (Self, Inbox) {
+    pub fn new(
+        ambient: Ambient,
+        store: Arc<dyn DocumentStore>,
+        publisher: Arc<dyn Publisher>,
+    ) -> (Self, Inbox) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let (waiting, idle) = (Arc::default(), Arc::default());
         (Self { ambient, store, publisher, sender, waiting, idle }, Inbox(receiver))
@@ -134,7 +140,9 @@ impl Dispatcher {
             data.rejected.push(coder_database::outbox::Rejection { consumer, reason });
         }
         match outcome.pending {
-            None if data.rejected.is_empty() => return self.settle_record(container, partition, &record, None).await,
+            None if data.rejected.is_empty() => {
+                return self.settle_record(container, partition, &record, None).await;
+            }
             None => data.dead = true,
             Some(reason) => {
                 data.attempts += 1;

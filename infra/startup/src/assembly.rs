@@ -51,8 +51,13 @@ impl Assembly {
             groups.iter().flat_map(|group| group.permissions.iter().copied()).collect();
         let mut running = Vec::with_capacity(groups.len());
         for group in groups {
-            let runtime =
-                Arc::new(runtime(&providers, group.name, directory.clone(), outbox.clone() as Arc<dyn OutboxNotifier>, catalogue.clone()));
+            let runtime = Arc::new(runtime(
+                &providers,
+                group.name,
+                directory.clone(),
+                outbox.clone() as Arc<dyn OutboxNotifier>,
+                catalogue.clone(),
+            ));
             let own = Arc::new(peers.seen_by(group.name));
             let group = group.start(runtime, own).map_err(StartError::Declaration)?;
             peers.register(group.name, Peer::InProcess(coder_handler::server::api(&group)));
@@ -71,7 +76,9 @@ impl Assembly {
             pause.tick().await;
             match self.directory.poll_revocations(&self.providers.revocations, cursor.clone()).await {
                 Ok(next) => cursor = next,
-                Err(failure) => tracing::warn!(cause = %failure, "the list of revocations could not be renewed"),
+                Err(failure) => {
+                    tracing::warn!(cause = %failure, "the list of revocations could not be renewed")
+                }
             }
         }
     }

@@ -150,7 +150,7 @@ impl ApiKeys for Directory {
         else {
             return Ok(None);
         };
-        Ok(found.active.then(|| Caller {
+        Ok(found.active.then_some(Caller {
             user_id: Some(user_id),
             organization_id: Some(organization_id),
             operator: false,

@@ -29,7 +29,8 @@ pub fn main(group: Group) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _: std::io::Result<()> = writeln!(std::io::stderr(), "error: {error}");
+            // Nobody may be reading; the exit code says it all the same.
+            writeln!(std::io::stderr(), "error: {error}").ok();
             ExitCode::FAILURE
         }
     }
@@ -57,7 +58,7 @@ async fn run(group: Group) -> Result<(), StartError> {
     tracing::info!(group = name, address = %address, "listening");
     let stopped = async {
         // Without a signal handler the process is stopped the hard way, which is safe at any moment.
-        let _: std::io::Result<()> = tokio::signal::ctrl_c().await;
+        tokio::signal::ctrl_c().await.ok();
     };
     let served = serve_with(Limits::BEHIND_HOST, listener, surface(running, chain), stopped).await;
     poll.abort();

@@ -39,7 +39,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// The master key file.
-    #[error("the master key in `{path}` cannot be read or made: {cause}; mend the file's permissions, or set `CODER_MASTER_KEY`")]
+    #[error(
+        "the master key in `{path}` cannot be read or made: {cause}; mend the file's permissions, or set `CODER_MASTER_KEY`"
+    )]
     MasterKey {
         /// The data directory.
         path: String,
@@ -47,10 +49,14 @@ pub enum StartError {
         cause: std::io::Error,
     },
     /// Azure is configured, but this program was built without it.
-    #[error("the settings name Azure services, but this program has the embedded providers only; unset them, or run the packaged handler")]
+    #[error(
+        "the settings name Azure services, but this program has the embedded providers only; unset them, or run the packaged handler"
+    )]
     NoAzure,
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {cause}; stop whatever uses the port, or choose another with `--port` (0 takes any free one)")]
+    #[error(
+        "cannot listen on {address}: {cause}; stop whatever uses the port, or choose another with `--port` (0 takes any free one)"
+    )]
     Listen {
         /// Host and port.
         address: String,

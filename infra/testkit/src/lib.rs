@@ -1,1 +1,15 @@
-//! placeholder
+//! For tests: a whole platform on a free port with its own data directory and a clock that the test moves, and
+//! clients that call it over HTTP in every role.
+//!
+//! Entry points: [`TestPlatform::start`], [`Client`]. The contract suite of document stores is in
+//! `coder_database::contract`.
+
+#![expect(clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod client;
+mod platform;
+pub mod team;
+
+pub use client::{Client, Reply};
+pub use platform::TestPlatform;
+pub use team::Team;

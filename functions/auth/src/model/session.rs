@@ -14,6 +14,12 @@ pub struct Session {
     /// The organization that access tokens are made for. The document itself belongs to no organization, hence
     /// the name.
     pub current_organization_id: Option<OrganizationId>,
+    /// The person's roles there as they were last read, for when the users group is away.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// When they were read.
+    #[serde(default)]
+    pub roles_read_at: Option<Timestamp>,
     /// Counts the uses of the refresh token; starts at 1.
     pub generation: u32,
     /// When the generation last grew.

@@ -20,6 +20,8 @@ fn session(start: i64) -> Session {
     Session {
         user_id: Ambient::system().new_id(),
         current_organization_id: None,
+        roles: Vec::new(),
+        roles_read_at: None,
         generation: 1,
         rotated_at: at(start),
         salt: String::new(),

@@ -48,10 +48,18 @@ impl GeneratedKey {
     /// Makes a key. Takes up to a second of a core: call it on a blocking thread and never before listening.
     /// The primes come from the cryptographic library's own generator, which takes no other.
     pub fn generate() -> Result<Self, KeyFault> {
-        let pair = KeyPair::generate(KeySize::Rsa3072)?;
+        Self::of(&KeyPair::generate(KeySize::Rsa3072)?)
+    }
+
+    /// A key that was made elsewhere (PKCS #8, DER).
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, KeyFault> {
+        Self::of(&KeyPair::from_pkcs8(pkcs8)?)
+    }
+
+    fn of(pair: &KeyPair) -> Result<Self, KeyFault> {
         let der: Pkcs8V1Der<'_> = pair.as_der()?;
         let pkcs8 = der.as_ref().to_vec().into();
-        let public_jwk = public_jwk(&pair)?;
+        let public_jwk = public_jwk(pair)?;
         let kid = public_jwk.common.key_id.clone().unwrap_or_default();
         Ok(Self { kid, pkcs8, public_jwk })
     }
@@ -133,10 +141,8 @@ mod tests {
     use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use coder_core::Timestamp;
     use coder_core::{Ambient, Timestamp};
     use coder_vault::Sealer;
-    use coder_vault::{Sealer, VaultError};
     use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
     use secrecy::ExposeSecret as _;
 

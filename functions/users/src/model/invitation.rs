@@ -1,6 +1,6 @@
 //! An invitation by e-mail, and the look-up of its token.
 
-use coder_core::{OrganizationId, ProjectId, TeamId, Timestamp};
+use coder_core::{OrganizationId, ProjectId, TeamId, Timestamp, UserId};
 use coder_database::Entity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,10 +34,19 @@ pub struct Invitation {
     /// Where it stands.
     #[serde(default)]
     pub status: InvitationStatus,
+    /// Who asked them in; null where a program did.
+    #[serde(default)]
+    pub invited_by: Option<UserId>,
     /// Which token answers it: the id of its look-up document.
     pub token_id: String,
     /// SHA-256 of the token's secret.
     pub token_hash: String,
+    /// The token, encrypted, until its mail has left.
+    #[serde(default)]
+    pub sealed_token: Option<String>,
+    /// Whether the last mail has left.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// When it lapses.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub expires_at: Timestamp,
@@ -49,9 +58,20 @@ pub struct Invitation {
     pub last_sent_at: Option<Timestamp>,
 }
 
+/// Whether a mail has left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It is on its way, or is being tried again.
+    #[default]
+    Pending,
+    /// The mail server took it.
+    Sent,
+}
+
 /// A role in one project, given on acceptance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProjectGrant {
     /// The project.
     pub project_id: ProjectId,
@@ -100,9 +120,22 @@ pub struct InvitationToken {
     pub invitation_id: InvitationId,
 }
 
+/// That an address is invited, for its owner's list; in the partition `invited:<SHA-256(email)>`, with the
+/// invitation's id. It goes by itself when the invitation lapses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationRef {
+    /// The inviting organization; not `organizationId`, which is the server's field and null here.
+    pub invited_to: OrganizationId,
+}
+
+impl Entity for InvitationRef {
+    const TYPE: &'static str = "invitation-ref";
+}
+
 impl Entity for Invitation {
     const TYPE: &'static str = "invitation";
-    const SECRET: &'static [&'static str] = &["tokenId", "tokenHash"];
+    const SECRET: &'static [&'static str] = &["tokenId", "tokenHash", "sealedToken"];
 }
 
 impl Entity for InvitationToken {

@@ -10,6 +10,7 @@
 //! | team-member | `org:` | `team-member:<teamId>:<userId>` |
 //! | role | `org:` | `role:<name>` |
 //! | invitation-token | `token:<tokenId>` | the token id |
+//! | invitation-ref | `invited:<SHA-256(email)>` | the invitation's id |
 //!
 //! Values that must be unique beyond their document id are claims, named in [`claims`].
 
@@ -23,7 +24,9 @@ mod team;
 mod user;
 
 pub use grant::{Grant, GrantId, Granted, Subject};
-pub use invitation::{Invitation, InvitationId, InvitationStatus, InvitationToken, ProjectGrant};
+pub use invitation::{
+    Delivery, Invitation, InvitationId, InvitationRef, InvitationStatus, InvitationToken, ProjectGrant,
+};
 pub use membership::{Membership, MembershipRef, MembershipStatus, PersonMirror};
 pub use organization::{
     Domain, Organization, OrganizationKind, OrganizationLimits, OrganizationSettings, OrganizationStatus,

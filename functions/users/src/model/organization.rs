@@ -32,6 +32,9 @@ pub struct Organization {
     /// When a pending deletion becomes final.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub delete_after: Option<Timestamp>,
+    /// When every group was told to erase its share; the document itself goes a day later.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub purged_at: Option<Timestamp>,
     /// How much it may hold; raised by the operator.
     #[serde(default)]
     pub limits: OrganizationLimits,
@@ -148,6 +151,7 @@ impl Organization {
             kind,
             status: OrganizationStatus::Active,
             delete_after: None,
+            purged_at: None,
             limits: OrganizationLimits::default(),
             settings: OrganizationSettings::default(),
             domains: Vec::new(),

@@ -58,7 +58,7 @@ pub enum ProjectStatus {
 
 /// A source code repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Repository {
     /// Address to clone from; `https` only.
     #[schemars(length(min = 1, max = 2048))]
@@ -85,7 +85,7 @@ pub enum RepositoryProvider {
 
 /// A place where the project runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Environment {
     /// The name; unique in the project.
     #[schemars(length(min = 1, max = 50))]
@@ -109,7 +109,7 @@ pub enum EnvironmentKind {
 
 /// What an application is like; each part is a free object of at most 20 KiB as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ProjectProfile {
     /// Domain, users, value.
     pub business: Map<String, Value>,

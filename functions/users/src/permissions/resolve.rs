@@ -35,6 +35,11 @@ pub enum Origin {
         /// The team that has it; null if the person has it.
         team_id: Option<TeamId>,
     },
+    /// The person leads the team, or one above it.
+    Lead {
+        /// The team that is led.
+        team_id: TeamId,
+    },
 }
 
 /// A permission that somebody holds, and every reason why.
@@ -87,6 +92,9 @@ impl<'a> Access<'a> {
             effective.add_role(self.snapshot, Origin::Membership, role);
         }
         for scope in scopes {
+            if let Scope::Team(team_id) = scope {
+                effective.add(Origin::Lead { team_id }, None, self.snapshot.held_as_lead(team_id, self.user_id));
+            }
             for (grant_id, grant) in
                 self.snapshot.grants_at(scope).iter().filter(|(_, grant)| self.holds(grant))
             {

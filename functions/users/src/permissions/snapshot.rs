@@ -1,11 +1,14 @@
 //! What decides permissions in one organization, held in memory and indexed for questions about one person.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use coder_core::{OrganizationId, Pattern, ProjectId, Scope, TeamId, Timestamp, UserId};
+use coder_core::{OrganizationId, Pattern, Permission as _, ProjectId, Scope, TeamId, Timestamp, UserId};
 
 use super::{Catalogue, RoleGraph};
-use crate::model::{Grant, GrantId, Granted, Membership, Organization, Role, Subject, TeamMember};
+use crate::catalogue::TeamUpdate;
+use crate::model::{
+    Grant, GrantId, Granted, Membership, Organization, Role, Subject, TeamMember, TeamRole,
+};
 use crate::tree::TeamTree;
 
 /// What a snapshot is made from. For questions about one person, that person's membership and team memberships
@@ -35,6 +38,8 @@ pub struct OrganizationSnapshot {
     roles: RoleGraph,
     teams: TeamTree,
     teams_of: HashMap<UserId, Vec<TeamId>>,
+    leads: HashSet<(TeamId, UserId)>,
+    lead_permissions: Vec<Pattern>,
     projects: HashMap<ProjectId, Option<TeamId>>,
     grants: HashMap<Scope, Vec<(GrantId, Grant)>>,
 }
@@ -48,7 +53,11 @@ impl OrganizationSnapshot {
         parts: SnapshotParts,
     ) -> Self {
         let mut teams_of: HashMap<_, Vec<_>> = HashMap::new();
+        let mut leads = HashSet::new();
         for place in parts.team_members {
+            if place.role == TeamRole::Lead {
+                leads.insert((place.team_id, place.user_id));
+            }
             teams_of.entry(place.user_id).or_default().push(place.team_id);
         }
         let mut grants: HashMap<_, Vec<_>> = HashMap::new();
@@ -63,6 +72,8 @@ impl OrganizationSnapshot {
             roles: RoleGraph::new(built_in.into_iter().chain(parts.roles)),
             teams: parts.teams.into_iter().collect(),
             teams_of,
+            leads,
+            lead_permissions: Pattern::parse(TeamUpdate::DECLARATION.name).into_iter().collect(),
             projects: parts.projects.into_iter().collect(),
             grants,
         }
@@ -134,6 +145,19 @@ impl OrganizationSnapshot {
         let grants = self.grants.values().flatten().map(|(_, grant)| grant);
         let counting = grants.filter(|grant| grant.is_active(now) && to_team(grant));
         counting.map(|grant| (grant.scope, self.patterns_in(&grant.granted))).collect()
+    }
+
+    /// What the grants at a team and at those above it give there to whoever has them: what comes to hold in
+    /// everything that is put below the team.
+    pub fn given_at_team(&self, team: TeamId, now: Timestamp) -> Vec<Pattern> {
+        let grants = self.teams.lineage(team).flat_map(|team| self.grants_at(Scope::Team(team)));
+        let counting = grants.filter(|(_, grant)| grant.is_active(now));
+        counting.flat_map(|(_, grant)| self.patterns_in(&grant.granted)).collect()
+    }
+
+    /// What a person holds at a team and below it as its lead.
+    pub(super) fn held_as_lead(&self, team: TeamId, user_id: UserId) -> &[Pattern] {
+        if self.leads.contains(&(team, user_id)) { &self.lead_permissions } else { &[] }
     }
 
     /// The grants at exactly this scope.

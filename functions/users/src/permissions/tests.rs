@@ -345,3 +345,42 @@ fn sources_are_written_for_clients() {
         })
     );
 }
+
+#[test]
+fn a_lead_may_change_the_team_and_those_below_while_being_a_member() {
+    let lead = TeamMember { role: TeamRole::Lead, ..place(11, 1) };
+    let parts = SnapshotParts {
+        memberships: vec![member(1, &["viewer"]), member(2, &["viewer"])],
+        teams: vec![(id(10), None), (id(11), Some(id(10))), (id(12), Some(id(11)))],
+        team_members: vec![lead.clone(), place(11, 2)],
+        ..SnapshotParts::default()
+    };
+    let snapshot = snapshot(parts.clone());
+    let may = |user, scope| effective(&snapshot, user, scope).allows("users.team.update");
+    assert!(may(1, team(11)) && may(1, team(12)));
+    assert!(!may(1, team(10)) && !may(1, organization_scope()) && !may(2, team(11)));
+    assert!(!effective(&snapshot, 1, team(11)).allows("users.team.delete"));
+    let origin = Origin::Lead { team_id: id(11) };
+    let source = Source { origin, role: None, inherited_through: Vec::new() };
+    assert_eq!(effective(&snapshot, 1, team(12)).sources_of("users.team.update"), [source]);
+    let stranger = super::fixture::snapshot(SnapshotParts { memberships: Vec::new(), ..parts });
+    assert!(!effective(&stranger, 1, team(11)).allows("users.team.update"));
+}
+
+#[test]
+fn what_is_put_below_a_team_comes_under_the_grants_at_it_and_above() {
+    let granted = |name: &str| Granted::Permissions(patterns(&[name]));
+    let snapshot = snapshot(SnapshotParts {
+        teams: vec![(id(10), None), (id(11), Some(id(10)))],
+        grants: vec![
+            grant(30, Subject::User(id(1)), team(10), granted("planning.task.read")),
+            grant(31, Subject::User(id(1)), team(11), granted("planning.task.update")),
+            grant(32, Subject::User(id(1)), organization_scope(), granted("planning.plan.read")),
+        ],
+        ..SnapshotParts::default()
+    });
+    let mut below = snapshot.given_at_team(id(11), NOW);
+    below.sort();
+    assert_eq!(below, patterns(&["planning.task.read", "planning.task.update"]));
+    assert_eq!(snapshot.given_at_team(id(10), NOW), patterns(&["planning.task.read"]));
+}

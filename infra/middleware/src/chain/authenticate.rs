@@ -81,7 +81,12 @@ pub struct Authenticator {
 
 impl Authenticator {
     /// Checks the credential of a request. `audience` is the group that is asked.
-    pub async fn authenticate(&self, headers: &HeaderMap, identity: &Identity, audience: &str) -> Authentication {
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        identity: &Identity,
+        audience: &str,
+    ) -> Authentication {
         let outcome = match (headers.get(AUTHORIZATION), headers.get("x-api-key")) {
             (None, None) => return Authentication::Anonymous,
             (Some(_), Some(_)) => Err(unauthenticated("Send an access token or an API key, not both.")),
@@ -102,7 +107,10 @@ impl Authenticator {
             Err(Failure::Problem(problem)) => Authentication::Refused(*problem),
             Err(other) => {
                 tracing::error!(request.id = %identity.request_id, cause = %other, "a credential could not be checked");
-                Authentication::Refused(Problem::unavailable("Credentials cannot be checked at the moment.", 5))
+                Authentication::Refused(Problem::unavailable(
+                    "Credentials cannot be checked at the moment.",
+                    5,
+                ))
             }
         }
     }
@@ -116,8 +124,11 @@ impl Authenticator {
                 let claims = self.verifier.verify(token).await?;
                 let time = |seconds| Timestamp::from_second(seconds).map_err(Failure::internal);
                 let until = time(claims.exp + token::CLOCK_SKEW_SECONDS)?;
-                let cached =
-                    Cached { caller: Arc::new(claims.caller(&self.operators)), issued_at: time(claims.iat)?, until };
+                let cached = Cached {
+                    caller: Arc::new(claims.caller(&self.operators)),
+                    issued_at: time(claims.iat)?,
+                    until,
+                };
                 self.cache.0.insert(digest, cached.clone());
                 cached
             }
@@ -137,7 +148,8 @@ impl Authenticator {
             return Err(Problem::unavailable("Sessions cannot be checked at the moment.", 5).into());
         }
         let caller = &cached.caller;
-        let (Credential::Session { session_id, .. }, Some(user)) = (&caller.credential, caller.user_id) else {
+        let (Credential::Session { session_id, .. }, Some(user)) = (&caller.credential, caller.user_id)
+        else {
             return Ok(());
         };
         if self.revocations.is_revoked(*session_id, user, caller.organization_id, cached.issued_at) {
@@ -178,7 +190,8 @@ fn unauthenticated(detail: &str) -> Failure {
 
 fn bearer(value: Option<&str>) -> Option<&str> {
     let (scheme, token) = value?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && token.len() <= token::MAX_BYTES && !token.is_empty()).then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer") && token.len() <= token::MAX_BYTES && !token.is_empty())
+        .then_some(token)
 }
 
 fn digest(kind: &[u8], credential: &str) -> [u8; 32] {

@@ -28,7 +28,8 @@ pub(super) fn identify(chain: &Chain, request: &mut Request) -> Identity {
     let traceparent = next_traceparent(chain, text(headers, "traceparent"));
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let client_address = client_address(chain, headers, peer);
-    let user_agent = text(headers, "user-agent").map(|agent| agent.chars().filter(|c| !c.is_control()).take(512).collect());
+    let user_agent = text(headers, "user-agent")
+        .map(|agent| agent.chars().filter(|c| !c.is_control()).take(512).collect());
     let identity = Identity { request_id, traceparent, client_address, user_agent };
     // A handler at an address of its own sees the same id and trace.
     for (name, value) in [("x-request-id", &identity.request_id), ("traceparent", &identity.traceparent)] {
@@ -44,13 +45,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn valid_request_id(id: &str) -> bool {
-    (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    (8..=64).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// The trace goes on with a span of our own; a header that is none of W3C's starts a new trace.
 fn next_traceparent(chain: &Chain, received: Option<&str>) -> String {
     let span = hex(&chain.ambient.random::<8>());
-    let (trace, flags) = received.and_then(parse_traceparent).unwrap_or_else(|| (hex(&chain.ambient.random::<16>()), "01".into()));
+    let (trace, flags) = received
+        .and_then(parse_traceparent)
+        .unwrap_or_else(|| (hex(&chain.ambient.random::<16>()), "01".into()));
     format!("00-{trace}-{span}-{flags}")
 }
 
@@ -80,7 +84,8 @@ fn client_address(chain: &Chain, headers: &HeaderMap, peer: Option<IpAddr>) -> O
     }
     // Read from the right: each proxy adds the address that it saw. What cannot be read ends the search, since
     // whatever stands left of it is nobody's word.
-    let lists: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let lists: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     let mut client = peer;
     for entry in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
         let Some(address) = forwarded_address(entry.trim()) else { break };

@@ -69,14 +69,17 @@ impl Chain {
         // 1. Identify: every later step, log line and problem carries the request id and the trace.
         let identity = identify::identify(&chain, &mut request);
         let request_id = identity.request_id.clone();
-        let span = tracing::info_span!("request", request.id = %request_id, trace.parent = %identity.traceparent);
-        let _ = &span;
+        let span =
+            tracing::info_span!("request", request.id = %request_id, trace.parent = %identity.traceparent);
         // 2. Measure: from here on, whatever happens is counted, refusals included.
         let measure = chain.metrics.start(chain.ambient.now());
         let method = request.method().clone();
         request.extensions_mut().insert(identity.clone());
         let mut response = {
-            let work = AssertUnwindSafe(tracing::Instrument::instrument(chain.admit(request, next, &identity), span));
+            let work = AssertUnwindSafe(tracing::Instrument::instrument(
+                chain.admit(request, next, &identity),
+                span,
+            ));
             // 3. Rescue: a panic below becomes an answer and a log line, not a dropped connection.
             match work.catch_unwind().await {
                 Ok(response) => response,
@@ -121,7 +124,8 @@ impl Chain {
         }
         // 7. Authentication and session check: who is asking, and is the session still alive. A bad credential
         //    is refused by the operations that need one; a public operation does not care.
-        let authentication = self.authenticator.authenticate(request.headers(), identity, asked(request.uri().path())).await;
+        let authentication =
+            self.authenticator.authenticate(request.headers(), identity, asked(request.uri().path())).await;
         if let Authentication::Refused(problem) = &authentication {
             self.metrics.authentication_failed(problem.code);
         }

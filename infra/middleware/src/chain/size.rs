@@ -34,17 +34,27 @@ pub fn body_too_large(limit: usize) -> Problem {
 
 /// Everything we answer is JSON of some kind, an event stream, or text that any reader takes.
 fn accepts_json(request: &Request) -> bool {
-    let mut values = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    let mut values =
+        request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     if values.peek().is_none() {
         return true;
     }
     values.flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';');
         let media = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-        let refused = parts.any(|parameter| matches!(parameter.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let refused =
+            parts.any(|parameter| matches!(parameter.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
         let known = matches!(
             media.as_str(),
-            "*/*" | "application/*" | "application/json" | "application/problem+json" | "application/jwk-set+json" | "text/*" | "text/event-stream" | "text/html" | "text/plain"
+            "*/*"
+                | "application/*"
+                | "application/json"
+                | "application/problem+json"
+                | "application/jwk-set+json"
+                | "text/*"
+                | "text/event-stream"
+                | "text/html"
+                | "text/plain"
         );
         known && !refused
     })

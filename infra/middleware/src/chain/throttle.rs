@@ -44,7 +44,8 @@ impl Limited {
 /// `429 rate_limited`, saying which limit and when to come back.
 pub(crate) fn limited(what: &str, decision: &Decision) -> Problem {
     let seconds = decision.retry_after_seconds.max(1);
-    let detail = format!("The limit for this {what} is {} requests a minute; wait {seconds} s.", decision.limit);
+    let detail =
+        format!("The limit for this {what} is {} requests a minute; wait {seconds} s.", decision.limit);
     Problem::new(Code::RateLimited, detail).retry_after(seconds)
 }
 
@@ -59,7 +60,10 @@ pub(super) async fn address(chain: &Chain, identity: &Identity) -> Result<(), Li
     take(chain, &format!("address:{address}"), limit, "address").await.map(|_| ())
 }
 
-pub(super) async fn caller(chain: &Chain, authentication: &Authentication) -> Result<Option<Allowance>, Limited> {
+pub(super) async fn caller(
+    chain: &Chain,
+    authentication: &Authentication,
+) -> Result<Option<Allowance>, Limited> {
     let Authentication::Verified(caller) = authentication else { return Ok(None) };
     let Some(user) = caller.user_id else { return Ok(None) };
     let limits = &chain.settings.limits;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::json::parse_json;
 use super::{Input, RequestContext};
 use crate::describe::{BodyDescription, Example, OperationDescription};
 use crate::schema;
@@ -39,7 +40,9 @@ where
 
     async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
         let body = match &context.operation().body {
-            Some(described) if described.optional && context.body().is_empty() => Value::Object(serde_json::Map::new()),
+            Some(described) if described.optional && context.body().is_empty() => {
+                Value::Object(serde_json::Map::new())
+            }
             _ => read(context, JSON)?,
         };
         let mut faults = schema::storable(&body);
@@ -54,7 +57,7 @@ where
 /// state and the outcome is checked like a whole body.
 #[derive(Debug, Clone)]
 pub struct Patch<W> {
-    patch: Value,
+    changes: Value,
     context: RequestContext,
     writable: PhantomData<fn() -> W>,
 }
@@ -67,8 +70,8 @@ impl<W: Serialize + DeserializeOwned> Patch<W> {
         if let Some(fields) = merged.as_object_mut() {
             fields.retain(|_, value| !value.is_null());
         }
-        coder_database::merge::merge(&mut merged, &self.patch);
-        let mut faults = schema::storable(&self.patch);
+        coder_database::merge::merge(&mut merged, &self.changes);
+        let mut faults = schema::storable(&self.changes);
         if let Some(validator) = self.context.body_validator() {
             faults.extend(schema::faults(validator, &merged));
         }
@@ -77,7 +80,7 @@ impl<W: Serialize + DeserializeOwned> Patch<W> {
 
     /// Whether the patch names this top-level field.
     pub fn touches(&self, field: &str) -> bool {
-        self.patch.get(field).is_some()
+        self.changes.get(field).is_some()
     }
 }
 
@@ -100,32 +103,25 @@ where
     }
 
     async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
-        let patch = read(context, MERGE_PATCH)?;
-        if !patch.is_object() {
-            return Err(Problem::fault("", "wrong_type", "A merge patch of a resource is a JSON object.").into());
+        let changes = read(context, MERGE_PATCH)?;
+        if !changes.is_object() {
+            return Err(
+                Problem::fault("", "wrong_type", "A merge patch of a resource is a JSON object.").into()
+            );
         }
-        Ok(Self { patch, context: context.clone(), writable: PhantomData })
+        Ok(Self { changes, context: context.clone(), writable: PhantomData })
     }
 }
 
 fn read(context: &RequestContext, accepted: &[&str]) -> Result<Value, Failure> {
-    let media_type = context.header("content-type").map(|value| {
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    });
+    let media_type = context
+        .header("content-type")
+        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if !media_type.is_some_and(|media_type| accepted.contains(&media_type.as_str())) {
         let detail = format!("Send the body as `Content-Type: {}`.", accepted.join("` or `"));
         return Err(Problem::new(Code::UnsupportedMediaType, detail).into());
     }
     parse_json(context.body())
-}
-
-/// Reads JSON; what cannot be parsed is `400 malformed_json` with the place.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        // The parser's own words can quote the body; line and column cannot.
-        let detail = format!("The JSON breaks off or is wrong at line {}, column {}.", error.line(), error.column());
-        Problem::new(Code::MalformedJson, detail).into()
-    })
 }
 
 fn typed<T: DeserializeOwned>(body: Value, faults: Vec<Fault>) -> Result<T, Failure> {

@@ -50,11 +50,22 @@ impl RequestContext {
         body: Bytes,
     ) -> Self {
         let identity = parts.extensions.get::<Identity>().cloned().unwrap_or_default();
-        let authentication = parts.extensions.get::<Authentication>().cloned().unwrap_or(Authentication::Anonymous);
+        let authentication =
+            parts.extensions.get::<Authentication>().cloned().unwrap_or(Authentication::Anonymous);
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query().map(str::to_owned);
         let headers = parts.headers;
-        Self(Arc::new(Inner { runtime, endpoint, identity, authentication, headers, path, query, path_values, body }))
+        Self(Arc::new(Inner {
+            runtime,
+            endpoint,
+            identity,
+            authentication,
+            headers,
+            path,
+            query,
+            path_values,
+            body,
+        }))
     }
 
     /// The services of the platform.

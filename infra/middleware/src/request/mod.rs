@@ -2,6 +2,7 @@
 
 mod body;
 mod context;
+mod json;
 pub(crate) mod query;
 
 use std::future::Future;
@@ -10,8 +11,9 @@ use std::str::FromStr;
 use coder_core::{Code, Failure, Problem};
 use coder_database::Meta;
 
-pub use body::{Body, Patch, parse_json};
+pub use body::{Body, Patch};
 pub use context::{Endpoint, RequestContext};
+pub use json::parse_json;
 pub use query::Query;
 
 use crate::describe::{OperationDescription, Parameter, ParameterPlace};

@@ -60,10 +60,13 @@ pub(crate) fn read(context: &RequestContext) -> Result<Value, Failure> {
     let raw = context.query_string().unwrap_or_default();
     for (name, text) in url_pairs(raw)? {
         // The host's own key travels in `code`; it is not ours to judge.
-        if name == "code" && context.operation().query.as_ref().is_none_or(|q| q["properties"].get("code").is_none()) {
+        if name == "code"
+            && context.operation().query.as_ref().is_none_or(|q| q["properties"].get("code").is_none())
+        {
             continue;
         }
-        let schema = context.operation().query.as_ref().map_or(&Value::Null, |query| &query["properties"][&name]);
+        let schema =
+            context.operation().query.as_ref().map_or(&Value::Null, |query| &query["properties"][&name]);
         if values.insert(name.clone(), coerce(schema, text)).is_some() {
             return Err(invalid(format!("`{name}` stands twice.")));
         }
@@ -72,7 +75,9 @@ pub(crate) fn read(context: &RequestContext) -> Result<Value, Failure> {
     if let Some(validator) = context.query_validator() {
         let faults = schema::faults(validator, &values);
         if !faults.is_empty() {
-            let texts = faults.iter().map(|fault| format!("`{}`: {}", fault.pointer.trim_start_matches('/'), fault.message));
+            let texts = faults
+                .iter()
+                .map(|fault| format!("`{}`: {}", fault.pointer.trim_start_matches('/'), fault.message));
             return Err(invalid(texts.collect::<Vec<_>>().join(" ")));
         }
     }

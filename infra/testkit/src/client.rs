@@ -1,0 +1,197 @@
+//! A caller over HTTP, with the credential of one role.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coder_core::{OrganizationId, UserId};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+
+/// What was answered.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The JSON body; null for an empty one, a string for other text.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The problem's code, or nothing.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// A header as text, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A text field at a JSON pointer; the test fails without it.
+    #[track_caller]
+    pub fn text(&self, pointer: &str) -> String {
+        match self.body.pointer(pointer).and_then(Value::as_str) {
+            Some(text) => text.to_owned(),
+            None => panic!("no text at {pointer}: {self:?}"),
+        }
+    }
+
+    /// The test fails unless the status is this one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
+        self
+    }
+
+    /// The test fails unless status and problem code are these.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status.as_u16(), self.code()), (status, code), "{:#}", self.body);
+        self
+    }
+}
+
+/// The credential that a client sends.
+#[derive(Debug, Clone)]
+enum Credential {
+    None,
+    Token(String),
+    Key(String),
+}
+
+/// A caller. Clones share nothing but the connection pool.
+#[derive(Clone)]
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+    credential: Arc<Mutex<Credential>>,
+    /// The address that the person signs in with; empty for nobody.
+    pub email: String,
+    /// The person's password.
+    pub password: String,
+    /// The last refresh token.
+    pub refresh_token: String,
+    /// The person; nil for nobody.
+    pub user_id: Option<UserId>,
+    /// The organization of the token.
+    pub organization_id: Option<OrganizationId>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Client").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Nobody: no credential.
+    pub fn nobody(base: impl Into<String>, http: reqwest::Client) -> Self {
+        Self {
+            base: base.into(),
+            http,
+            credential: Arc::new(Mutex::new(Credential::None)),
+            email: String::new(),
+            password: String::new(),
+            refresh_token: String::new(),
+            user_id: None,
+            organization_id: None,
+        }
+    }
+
+    /// The same caller with another access token.
+    pub fn with_token(&self, token: impl Into<String>) -> Self {
+        Self { credential: Arc::new(Mutex::new(Credential::Token(token.into()))), ..self.clone() }
+    }
+
+    /// The same caller with an API key instead.
+    pub fn with_api_key(&self, key: impl Into<String>) -> Self {
+        Self { credential: Arc::new(Mutex::new(Credential::Key(key.into()))), ..self.clone() }
+    }
+
+    /// The access token; empty without one.
+    pub fn token(&self) -> String {
+        match &*self.credential.lock().unwrap_or_else(PoisonError::into_inner) {
+            Credential::Token(token) => token.clone(),
+            Credential::None | Credential::Key(_) => String::new(),
+        }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, None, &[]).await
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::POST, path, Some(&body), &[]).await
+    }
+
+    /// `PUT` with a JSON body.
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PUT, path, Some(&body), &[]).await
+    }
+
+    /// `PATCH` with a merge patch.
+    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PATCH, path, Some(&body), &[]).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(Method::DELETE, path, None, &[]).await
+    }
+
+    /// Any request with a JSON body and further headers.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        self.send_bytes(method, path, body.map(|body| body.to_string().into_bytes()), headers).await
+    }
+
+    /// Any request with any bytes as a body that says it is JSON.
+    pub async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let credential = self.credential.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        request = match credential {
+            Credential::None => request,
+            Credential::Token(token) => request.bearer_auth(token),
+            Credential::Key(key) => request.header("x-api-key", key),
+        };
+        if let Some(body) = body {
+            if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                request = request.header("content-type", "application/json");
+            }
+            request = request.body(body);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => panic!("no answer from {path}: {error:?}"),
+        };
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = match response.bytes().await {
+            Ok(bytes) => bytes,
+            Err(error) => panic!("the answer from {path} broke off: {error:?}"),
+        };
+        let body = match serde_json::from_slice(&bytes) {
+            Ok(value) => value,
+            Err(_) if bytes.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        Reply { status, headers, body }
+    }
+}

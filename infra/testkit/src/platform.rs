@@ -1,0 +1,110 @@
+//! A whole platform for one test.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use coder_config::Settings;
+use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
+use coder_platform::{Options, Platform, route_groups};
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// When every test begins: a Monday at noon, away from any timer's slot.
+const START: &str = "2026-01-05T12:01:00Z";
+
+/// A platform on a free port with a data directory of its own.
+#[derive(Debug)]
+pub struct TestPlatform {
+    /// The platform.
+    pub platform: Platform,
+    /// Moves the platform's time.
+    pub clock: ManualClock,
+    directory: TempDir,
+    http: reqwest::Client,
+}
+
+impl TestPlatform {
+    /// Starts with the settings for tests.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts with changed settings.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let directory = match tempfile::tempdir() {
+            Ok(directory) => directory,
+            Err(error) => panic!("no directory: {error}"),
+        };
+        let start = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        Self::start_in(directory, ManualClock::at(start), change).await
+    }
+
+    /// Stops, and starts again on the same data directory and clock.
+    pub async fn restart(self) -> Self {
+        let Self { platform, clock, directory, .. } = self;
+        platform.stop().await;
+        Self::start_in(directory, clock, |_| {}).await
+    }
+
+    async fn start_in(directory: TempDir, clock: ManualClock, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::for_tests(directory.path());
+        // Tests send many requests from one address; tests of the limits set their own.
+        settings.limits.address_per_minute = 1_000_000;
+        settings.limits.user_per_minute = 1_000_000;
+        settings.limits.organization_per_minute = 1_000_000;
+        settings.limits.public_per_minute = 1_000_000;
+        change(&mut settings);
+        let ambient = Ambient::new(clock.clone(), OsEntropy);
+        let options = Options { settings, ambient, groups: route_groups(), only: BTreeSet::new() };
+        let platform = match Platform::start(options).await {
+            Ok(platform) => platform,
+            Err(error) => panic!("the platform does not start: {error}"),
+        };
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
+        let http = match http {
+            Ok(http) => http,
+            Err(error) => panic!("no client: {error}"),
+        };
+        let started = Self { platform, clock, directory, http };
+        started.install_signing_key().await;
+        started
+    }
+
+    /// A client without a credential.
+    pub fn nobody(&self) -> Client {
+        Client::nobody(self.platform.url(), self.http.clone())
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Moves the clock, runs the timers whose slot has come, and waits for what follows.
+    pub async fn advance(&self, by: SignedDuration) {
+        self.clock.advance(by);
+        self.platform.timers.run_due().await;
+        self.platform.settle().await;
+    }
+
+    /// Waits until all recorded events were delivered.
+    pub async fn settle(&self) {
+        self.platform.settle().await;
+    }
+
+    /// Making an RSA key takes a second; a test takes one that was made before.
+    async fn install_signing_key(&self) {
+        let Some(auth) = self.platform.service::<coder_auth::Auth>("auth") else { return };
+        if let Err(error) = auth.install_signing_key(SIGNING_KEY).await {
+            panic!("the signing key cannot be installed: {error}");
+        }
+    }
+}
+
+/// A 3072-bit RSA key in PKCS#8, for tests only.
+pub const SIGNING_KEY: &[u8] = include_bytes!("signing-key.der");

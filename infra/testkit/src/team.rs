@@ -1,0 +1,165 @@
+//! A company with a person in every built-in role, one resource of each kind, and a stranger from elsewhere.
+
+use std::collections::BTreeMap;
+
+use coder_core::{OrganizationId, UserId};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::platform::TestPlatform;
+
+/// The password of every person in tests.
+pub const PASSWORD: &str = "correct horse battery staple 7";
+
+/// A company and a stranger.
+#[derive(Debug)]
+pub struct Team {
+    /// The company.
+    pub organization_id: OrganizationId,
+    /// Owns the company.
+    pub owner: Client,
+    /// Administers it.
+    pub admin: Client,
+    /// Works in it.
+    pub member: Client,
+    /// Looks at it.
+    pub viewer: Client,
+    /// Owns another company.
+    pub stranger: Client,
+    /// Ids of the company's resources, by the collection that they are in.
+    ids: BTreeMap<&'static str, String>,
+}
+
+impl Team {
+    /// A new company with five people; several can live on one platform.
+    pub async fn of(platform: &TestPlatform) -> Self {
+        let mark = platform.platform.assembly.providers.ambient.new_etag();
+        let owner =
+            platform.register(&format!("owner-{mark}@example.com"), Some(&format!("Acme {mark}"))).await;
+        let stranger = platform.register(&format!("stranger-{mark}@example.com"), Some("Elsewhere")).await;
+        let mut people = Vec::new();
+        for role in ["admin", "member", "viewer"] {
+            people.push(platform.join(&owner, &format!("{role}-{mark}@example.com"), role).await);
+        }
+        let [admin, member, viewer]: [Client; 3] = match people.try_into() {
+            Ok(people) => people,
+            Err(_) => panic!("three people were to join"),
+        };
+        let Some(organization_id) = owner.organization_id else { panic!("the owner has no organization") };
+        let mut team = Self { organization_id, owner, admin, member, viewer, stranger, ids: BTreeMap::new() };
+        team.fill(&mark).await;
+        team
+    }
+
+    /// The value for a parameter of a path: the id of the company's own resource.
+    pub fn parameter(&self, path: &str, name: &str) -> String {
+        let place = format!("/{{{name}}}");
+        let before = path.split(&place).next().unwrap_or_default();
+        let collection = before.rsplit('/').next().unwrap_or_default();
+        match self.ids.get(collection) {
+            Some(id) => id.clone(),
+            None if name == "token" => "ot_unknown".to_owned(),
+            None => coder_core::id::EXAMPLE.to_string(),
+        }
+    }
+
+    async fn fill(&mut self, mark: &str) {
+        let owner = self.owner.clone();
+        let id = |reply: crate::Reply| reply.expect(201).text("/id");
+        let team = id(owner.post("/api/users/teams", json!({"name": "Platform"})).await);
+        let project = id(owner
+            .post("/api/users/projects", json!({"name": "Engine", "key": "ENG", "teamId": team}))
+            .await);
+        let grant = json!({
+            "subject": {"type": "user", "id": self.member.user_id},
+            "scope": {"type": "team", "id": team},
+            "role": "viewer",
+        });
+        let grant = id(owner.post("/api/users/grants", grant).await);
+        let role = json!({"name": "reviewer", "permissions": ["users.project.read"]});
+        owner.post("/api/users/roles", role).await.expect(201);
+        let agent = json!({"displayName": "Builder", "kind": "agent"});
+        let agent = owner.post("/api/users/agents", agent).await.expect(201);
+        let agent = agent.body["userId"].as_str().map_or_else(|| agent.text("/id"), str::to_owned);
+        let invitation = json!({"emails": [format!("later-{mark}@example.com")], "roles": ["member"]});
+        owner.post("/api/users/invitations", invitation).await;
+        let invitations = owner.get("/api/users/invitations").await.expect(200);
+        let pending =
+            invitations.body["items"].as_array().into_iter().flatten().find(|one| one["status"] == "pending");
+        let key = json!({"name": "Build", "permissions": ["users.project.read"]});
+        let key = owner.post("/api/auth/api-keys", key).await.expect(201);
+        let sessions = owner.get("/api/auth/sessions").await.expect(200);
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let member = self.member.user_id.map(|id: UserId| id.to_string()).unwrap_or_default();
+        self.ids = BTreeMap::from([
+            ("teams", team),
+            ("projects", project),
+            ("grants", grant),
+            ("roles", "reviewer".to_owned()),
+            ("agents", agent),
+            ("invitations", text(pending.and_then(|one| one.get("id")))),
+            ("people", member.clone()),
+            ("members", member.clone()),
+            ("users", member),
+            ("organizations", self.organization_id.to_string()),
+            ("api-keys", text(key.body.get("keyId"))),
+            ("sessions", text(sessions.body.pointer("/items/0/id"))),
+        ]);
+    }
+}
+
+impl TestPlatform {
+    /// A new person with an organization of their own, signed in.
+    pub async fn register(&self, email: &str, organization: Option<&str>) -> Client {
+        let mut body = json!({"email": email, "password": PASSWORD, "displayName": display_name(email)});
+        if let Some(name) = organization {
+            body["organizationName"] = json!(name);
+        }
+        let reply = self.nobody().post("/api/auth/register", body).await.expect(201);
+        self.signed_in(email, &reply.body).await
+    }
+
+    /// A new person who joins the organization of `owner` in a role, signed in.
+    pub async fn join(&self, owner: &Client, email: &str, role: &str) -> Client {
+        let invitation = json!({"emails": [email], "roles": [role]});
+        let sent = owner.post("/api/users/invitations", invitation).await;
+        let Some(link) = sent.body.pointer("/results/0/acceptUrl").and_then(Value::as_str) else {
+            panic!("no link to accept: {sent:?}")
+        };
+        let token = link.rsplit(['/', '=']).next().unwrap_or_default();
+        let body = json!({
+            "email": email, "password": PASSWORD, "displayName": display_name(email), "invitationToken": token,
+        });
+        let reply = self.nobody().post("/api/auth/register", body).await.expect(201);
+        self.signed_in(email, &reply.body).await
+    }
+
+    /// Signs in with the password of tests.
+    pub async fn login(&self, email: &str) -> Client {
+        let body = json!({"email": email, "password": PASSWORD});
+        let reply = self.nobody().post("/api/auth/login", body).await.expect(200);
+        self.signed_in(email, &reply.body).await
+    }
+
+    /// A client with the tokens of an answer.
+    pub async fn signed_in(&self, email: &str, tokens: &Value) -> Client {
+        let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
+        let client = self.nobody().with_token(text("accessToken"));
+        let me = client.get("/api/auth/me").await.expect(200);
+        let parsed = |pointer: &str| me.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Client {
+            email: email.to_owned(),
+            password: PASSWORD.to_owned(),
+            refresh_token: text("refreshToken"),
+            user_id: parsed("/userId").and_then(|id| id.parse().ok()),
+            organization_id: parsed("/organizationId").and_then(|id| id.parse().ok()),
+            ..client
+        }
+    }
+}
+
+/// A name from an address: `Owner` for `owner-1@example.com`.
+fn display_name(email: &str) -> String {
+    let local = email.split(['-', '@']).next().unwrap_or("Person");
+    local[..1].to_uppercase() + &local[1..]
+}

@@ -1,0 +1,42 @@
+//! What the groups declare: complete, consistent, and committed as it is.
+
+use coder_handler::{manifest, openapi};
+use coder_middleware::schema;
+use coder_platform::route_groups;
+use serde_json::Value;
+
+/// API Management's limits on a document.
+const MOST_OPERATIONS: usize = 100;
+const MOST_CHARACTERS: usize = 131_072;
+
+#[test]
+fn the_groups_fit_together() {
+    assert_eq!(manifest::faults(&route_groups()), Vec::<String>::new());
+}
+
+#[test]
+fn the_committed_manifest_is_current() {
+    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../bicep/platform.json")).unwrap();
+    let committed: Value = serde_json::from_str(&committed).unwrap();
+    assert_eq!(committed, manifest::manifest(&route_groups()), "run `coder manifest`");
+}
+
+#[test]
+fn every_operation_is_documented() {
+    for group in route_groups() {
+        let document = openapi::document(&group, "https://example.com");
+        assert_eq!(document["openapi"], "3.0.3");
+        let compact = document.to_string();
+        assert!(compact.len() <= MOST_CHARACTERS, "{}: {} characters", group.name, compact.len());
+        assert!(group.operations.len() <= MOST_OPERATIONS, "{}", group.name);
+        for operation in &group.operations {
+            assert!(operation.summary.len() >= 5, "{} has no summary", operation.id);
+            assert!(!operation.answers.is_empty(), "{} has no answer", operation.id);
+            assert!(!operation.problem_codes().is_empty(), "{}", operation.id);
+            let Some(body) = &operation.body else { continue };
+            let validator = schema::validator(&body.validation).unwrap();
+            let faults = schema::faults(&validator, &body.example);
+            assert!(faults.is_empty(), "the example of {} is refused: {faults:?}", operation.id);
+        }
+    }
+}
