@@ -6,10 +6,15 @@ use async_trait::async_trait;
 use coder_database::OutboxRecord;
 use coder_handler::functions::{Functions, Outcome, envelope};
 use coder_queue::{Publication, Publisher};
+use coder_telemetry::{Consumption, Metrics};
 
 /// A consumer of this process.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
+    /// The group that consumes.
+    pub(crate) group: &'static str,
+    /// The consumer, as it is declared.
+    pub(crate) consumer: &'static str,
     /// `<group>/<function>`.
     pub(crate) name: String,
     /// Which event types it takes.
@@ -21,12 +26,18 @@ pub(crate) struct Subscriber {
 }
 
 /// Stands for the broker: an event leaves the outbox when every consumer has it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LocalDelivery {
+    metrics: Metrics,
     subscribers: OnceLock<Vec<Subscriber>>,
 }
 
 impl LocalDelivery {
+    /// Delivers to nobody yet.
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self { metrics, subscribers: OnceLock::new() }
+    }
+
     /// Names the consumers; before that, every event waits.
     pub(crate) fn subscribe(&self, subscribers: Vec<Subscriber>) {
         if self.subscribers.set(subscribers).is_err() {
@@ -56,13 +67,21 @@ impl Publisher for LocalDelivery {
                 continue;
             }
             let envelope = envelope(&record.event, id, record.attempts + 1);
-            match subscriber.functions.invoke(&subscriber.function, envelope, id).await {
-                Outcome::Done(_) => publication.delivered.push(subscriber.name.clone()),
-                Outcome::Reject(reason) => publication.rejected.push((subscriber.name.clone(), reason)),
-                Outcome::Retry(reason) => {
-                    publication.pending = Some(format!("{}: {reason}", subscriber.name))
+            let consumption = match subscriber.functions.invoke(&subscriber.function, envelope, id).await {
+                Outcome::Done(_) => {
+                    publication.delivered.push(subscriber.name.clone());
+                    Consumption::Done
                 }
-            }
+                Outcome::Reject(reason) => {
+                    publication.rejected.push((subscriber.name.clone(), reason));
+                    Consumption::Rejected
+                }
+                Outcome::Retry(reason) => {
+                    publication.pending = Some(format!("{}: {reason}", subscriber.name));
+                    Consumption::Retry
+                }
+            };
+            self.metrics.event_consumed(subscriber.group, subscriber.consumer, consumption);
         }
         publication
     }

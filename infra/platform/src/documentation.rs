@@ -117,7 +117,9 @@ mod tests {
         }
         assert_eq!(page.matches("<script").count(), page.matches("<script type=\"module\" src=").count());
         for (path, _, script) in FILES.iter().filter(|(path, ..)| path.ends_with(".js")) {
-            for refused in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Storage"] {
+            for refused in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Storage"]
+            {
                 assert!(!script.contains(refused), "{path}: {refused}");
             }
         }

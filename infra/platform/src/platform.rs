@@ -80,12 +80,13 @@ impl Platform {
         let declared = Declared::of(&groups, &settings);
         let providers = Providers::open(settings, ambient.clone())?;
 
-        let delivery = Arc::new(LocalDelivery::default());
+        let delivery = Arc::new(LocalDelivery::new(providers.metrics.clone()));
         let (dispatcher, inbox) = Dispatcher::new(ambient.clone(), providers.store.clone(), delivery.clone());
         let dispatcher = Arc::new(dispatcher);
+        let metrics = providers.metrics.clone();
         let assembly = Arc::new(Assembly::start(providers, groups, dispatcher.clone()).await?);
         delivery.subscribe(declared.subscribers(&assembly.groups));
-        let timers = Timers::new(ambient.clone(), declared.timers(&ambient, &assembly.groups)?);
+        let timers = Timers::new(ambient.clone(), metrics, declared.timers(&ambient, &assembly.groups)?);
 
         let shutdown = CancellationToken::new();
         let service = front(&assembly, &declared)?;
@@ -191,7 +192,9 @@ impl Declared {
 
     fn subscribers(&self, running: &[Running]) -> Vec<Subscriber> {
         let find = |group: &str| running.iter().find(|one| one.name == group);
-        let subscriber = |group: &Running, name: &str, pattern| Subscriber {
+        let subscriber = |group: &Running, name: &'static str, pattern| Subscriber {
+            group: group.name,
+            consumer: name,
             name: format!("{}/on-{name}", group.name),
             pattern,
             function: format!("on-{name}"),

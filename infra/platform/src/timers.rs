@@ -7,6 +7,7 @@ use std::time::Duration;
 use coder_core::{Ambient, Timestamp};
 use coder_handler::functions::{Functions, Outcome};
 use coder_jobs::Schedule;
+use coder_telemetry::{JobOutcome, Metrics};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -17,6 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Timer {
     group: &'static str,
+    name: &'static str,
     function: String,
     functions: Functions,
     schedule: Schedule,
@@ -27,6 +29,7 @@ pub(crate) struct Timer {
 #[derive(Debug, Clone)]
 pub struct Timers {
     ambient: Ambient,
+    metrics: Metrics,
     timers: Arc<Mutex<Vec<Timer>>>,
 }
 
@@ -34,18 +37,18 @@ impl Timer {
     pub(crate) fn new(
         ambient: &Ambient,
         group: &'static str,
-        name: &str,
+        name: &'static str,
         schedule: Schedule,
         functions: Functions,
     ) -> Self {
         let due = schedule.next_after(ambient.now());
-        Self { group, function: format!("every-{name}"), functions, schedule, due }
+        Self { group, name, function: format!("every-{name}"), functions, schedule, due }
     }
 }
 
 impl Timers {
-    pub(crate) fn new(ambient: Ambient, timers: Vec<Timer>) -> Self {
-        Self { ambient, timers: Arc::new(Mutex::new(timers)) }
+    pub(crate) fn new(ambient: Ambient, metrics: Metrics, timers: Vec<Timer>) -> Self {
+        Self { ambient, metrics, timers: Arc::new(Mutex::new(timers)) }
     }
 
     /// Looks at the clock for ever.
@@ -67,9 +70,14 @@ impl Timers {
             let envelope =
                 json!({"Data": {"timer": {"IsPastDue": false}}, "Metadata": {"sys": {"UtcNow": now}}});
             let outcome = timer.functions.invoke(&timer.function, envelope, &timer.function).await;
-            if let Outcome::Retry(reason) | Outcome::Reject(reason) = outcome {
-                tracing::error!(group = timer.group, function = timer.function, reason, "a timer failed");
-            }
+            let outcome = match outcome {
+                Outcome::Done(_) => JobOutcome::Succeeded,
+                Outcome::Retry(reason) | Outcome::Reject(reason) => {
+                    tracing::error!(group = timer.group, function = timer.function, reason, "a timer failed");
+                    JobOutcome::Failed
+                }
+            };
+            self.metrics.job(timer.group, timer.name, outcome);
             timer.due = timer.schedule.next_after(self.ambient.now());
             ran.push(format!("{}/{}", timer.group, timer.function));
         }

@@ -11,6 +11,7 @@ use coder_middleware::runtime::Runtime;
 use coder_middleware::token::{ServiceTokens, TokenVerifier};
 use coder_queue::OutboxNotifier;
 
+use crate::catalogue;
 use crate::directory::Directory;
 use crate::outbox::PermissionWatch;
 use crate::providers::{Providers, StartError};
@@ -47,8 +48,13 @@ impl Assembly {
         let peers = Arc::new(peers(&providers)?);
         let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
         let outbox = Arc::new(PermissionWatch { next: outbox, directory: directory.clone() });
-        let catalogue: Arc<[PermissionDeclaration]> =
+        let mut permissions: Vec<PermissionDeclaration> =
             groups.iter().flat_map(|group| group.permissions.iter().copied()).collect();
+        // Those of groups that run elsewhere, too: roles and keys may name them.
+        let others = catalogue::others(&permissions);
+        permissions
+            .extend(others.map_err(|error| StartError::Other(format!("the manifest is damaged: {error}")))?);
+        let catalogue: Arc<[PermissionDeclaration]> = permissions.into();
         let mut running = Vec::with_capacity(groups.len());
         for group in groups {
             let runtime = Arc::new(runtime(

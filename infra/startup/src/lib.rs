@@ -5,6 +5,7 @@
 //! route group.
 
 pub mod assembly;
+mod catalogue;
 pub mod directory;
 pub mod handler;
 pub mod outbox;

@@ -19,7 +19,8 @@ async fn a_resource_lives_through_its_life() {
 
     let read = fixture.call(&member, "GET", &path, None, &[]).await.is(200, "");
     assert_eq!(read.body, created.body);
-    let patched = fixture.call(&member, "PATCH", &path, Some(json!({"text": null, "stars": 3})), &[]).await.is(200, "");
+    let patched =
+        fixture.call(&member, "PATCH", &path, Some(json!({"text": null, "stars": 3})), &[]).await.is(200, "");
     assert_eq!((&patched.body["text"], &patched.body["stars"]), (&Value::Null, &json!(3)));
     assert_ne!(patched.etag(), created.etag());
 
@@ -37,7 +38,8 @@ async fn a_resource_lives_through_its_life() {
 async fn every_fault_is_in_one_problem() {
     let fixture = Fixture::start().await;
     let body = json!({"title": "", "text": "x".repeat(51), "stars": "many", "titel": 1, "a/b": {"c": 1}});
-    let refused = fixture.call(&person(2, 1), "POST", "/api/notes", Some(body), &[]).await.is(422, "validation_failed");
+    let refused =
+        fixture.call(&person(2, 1), "POST", "/api/notes", Some(body), &[]).await.is(422, "validation_failed");
     let expected = [
         ("/a~1b", "unknown_field"),
         ("/stars", "wrong_type"),
@@ -49,12 +51,25 @@ async fn every_fault_is_in_one_problem() {
     let unknown = json!({"title": "Milk", "titel": 1});
     fixture.call(&person(2, 1), "POST", "/api/notes", Some(unknown), &[]).await.is(422, "unknown_field");
     let huge = json!({"title": "Milk\u{0}", "stars": 9_007_199_254_740_993_u64});
-    let refused = fixture.call(&person(2, 1), "POST", "/api/notes", Some(huge), &[]).await.is(422, "validation_failed");
+    let refused =
+        fixture.call(&person(2, 1), "POST", "/api/notes", Some(huge), &[]).await.is(422, "validation_failed");
     assert!(refused.faults().contains(&("/title".into(), "refused_character".into())));
     let other = [("content-type", "text/plain")];
     fixture.call(&person(2, 1), "GET", "/api/notes?limit=0", None, &other).await.is(400, "invalid_query");
-    for query in ["limit=x", "limit=201", "color=red", "limit=1&limit=2", "sort=stars", "sort=--title", "cursor=AAAA", "stars=%f"] {
-        fixture.call(&person(2, 1), "GET", &format!("/api/notes?{query}"), None, &[]).await.is(400, "invalid_query");
+    for query in [
+        "limit=x",
+        "limit=201",
+        "color=red",
+        "limit=1&limit=2",
+        "sort=stars",
+        "sort=--title",
+        "cursor=AAAA",
+        "stars=%f",
+    ] {
+        fixture
+            .call(&person(2, 1), "GET", &format!("/api/notes?{query}"), None, &[])
+            .await
+            .is(400, "invalid_query");
     }
     fixture.call(&person(2, 1), "PUT", "/api/notes", None, &[]).await.is(405, "method_not_allowed");
     fixture.call(&person(2, 1), "GET", "/api/notes/not-an-id", None, &[]).await.is(404, "not_found");
@@ -73,7 +88,13 @@ async fn a_list_is_paged_without_gaps_and_its_cursor_is_for_it_alone() {
     let mut second = String::new();
     loop {
         let page = fixture.call(&member, "GET", &path, None, &[]).await.is(200, "");
-        titles.extend(page.body["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()));
+        titles.extend(
+            page.body["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["title"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page.body["nextCursor"].as_str() else { break };
         second = cursor.to_owned();
         path = format!("/api/notes?limit=3&sort=-title&cursor={cursor}");
@@ -109,7 +130,10 @@ async fn a_repeated_key_gets_the_first_answer_and_changes_nothing() {
     let theirs = Some(json!({"title": "Bread"}));
     fixture.call(&person(3, 1), "POST", "/api/notes", theirs, &key).await.is(201, "");
     for bad in ["", &"x".repeat(129), "with space"] {
-        fixture.call(&member, "POST", "/api/notes", body(), &[("idempotency-key", bad)]).await.is(400, "invalid_header");
+        fixture
+            .call(&member, "POST", "/api/notes", body(), &[("idempotency-key", bad)])
+            .await
+            .is(400, "invalid_header");
     }
     fixture.clock.advance(jiff::SignedDuration::from_hours(25));
     fixture.call(&member, "POST", "/api/notes", body(), &key).await.is(409, "already_exists");
@@ -123,7 +147,11 @@ async fn parallel_requests_with_one_key_make_one_resource() {
             let fixture = fixture.clone();
             tokio::spawn(async move {
                 let key = [("idempotency-key", "key-1")];
-                fixture.call(&person(2, 1), "POST", "/api/notes", Some(json!({"title": "Milk"})), &key).await.is(201, "").body
+                fixture
+                    .call(&person(2, 1), "POST", "/api/notes", Some(json!({"title": "Milk"})), &key)
+                    .await
+                    .is(201, "")
+                    .body
             })
         })
         .collect();
@@ -137,13 +165,18 @@ async fn parallel_requests_with_one_key_make_one_resource() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_patches_of_different_fields_lose_nothing() {
     let fixture = std::sync::Arc::new(Fixture::start().await);
-    let created = fixture.call(&person(2, 1), "POST", "/api/notes", Some(json!({"title": "Milk"})), &[]).await.is(201, "");
+    let created = fixture
+        .call(&person(2, 1), "POST", "/api/notes", Some(json!({"title": "Milk"})), &[])
+        .await
+        .is(201, "");
     let path = created.headers["location"].to_str().unwrap().to_owned();
     for round in 0..10 {
         let patches = [json!({"text": format!("round {round}")}), json!({"stars": round % 5})];
         let tasks = patches.map(|patch| {
             let (fixture, path) = (fixture.clone(), path.clone());
-            tokio::spawn(async move { fixture.call(&person(2, 1), "PATCH", &path, Some(patch), &[]).await.is(200, "") })
+            tokio::spawn(async move {
+                fixture.call(&person(2, 1), "PATCH", &path, Some(patch), &[]).await.is(200, "")
+            })
         });
         for task in tasks {
             task.await.unwrap();
@@ -160,14 +193,21 @@ async fn every_write_leaves_an_event_and_an_audit_entry_without_secrets() {
     let body = json!({"title": "Milk", "text": "first secret"});
     let created = fixture.call(&member, "POST", "/api/notes", Some(body), &[]).await.is(201, "");
     let path = created.headers["location"].to_str().unwrap().to_owned();
-    fixture.call(&member, "PATCH", &path, Some(json!({"text": "second secret", "stars": 2})), &[]).await.is(200, "");
+    fixture
+        .call(&member, "PATCH", &path, Some(json!({"text": "second secret", "stars": 2})), &[])
+        .await
+        .is(200, "");
     fixture.call(&admin, "DELETE", &path, None, &[]).await.is(204, "");
-    fixture.call(&member, "POST", "/api/notes", Some(json!({"title": ""})), &[]).await.is(422, "validation_failed");
+    fixture
+        .call(&member, "POST", "/api/notes", Some(json!({"title": ""})), &[])
+        .await
+        .is(422, "validation_failed");
 
     let store = fixture.assembly.providers.store.clone();
     let partition = Partition::organization(member.organization_id.unwrap());
     let query = Query::new(None::<Filter>).limit(100);
-    let (events, _) = Repository::<OutboxRecord>::new(store.clone(), "notes").page(&partition, &query).await.unwrap();
+    let (events, _) =
+        Repository::<OutboxRecord>::new(store.clone(), "notes").page(&partition, &query).await.unwrap();
     let kinds: Vec<_> = events.iter().map(|record| record.data.event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["coder.notes.note.created", "coder.notes.note.updated", "coder.notes.note.deleted"]);
     let updated = &events[1].data.event;
@@ -187,16 +227,21 @@ async fn every_write_leaves_an_event_and_an_audit_entry_without_secrets() {
 async fn tenants_and_roles_are_kept_apart() {
     let fixture = Fixture::start().await;
     let (member, stranger, viewer, outsider) = (person(2, 1), person(3, 2), person(1, 1), person(0, 1));
-    let created = fixture.call(&member, "POST", "/api/notes", Some(json!({"title": "Milk"})), &[]).await.is(201, "");
+    let created =
+        fixture.call(&member, "POST", "/api/notes", Some(json!({"title": "Milk"})), &[]).await.is(201, "");
     let path = created.headers["location"].to_str().unwrap().to_owned();
     fixture.call(&stranger, "GET", &path, None, &[]).await.is(404, "not_found");
     fixture.call(&stranger, "PATCH", &path, Some(json!({"stars": 1})), &[]).await.is(404, "not_found");
     fixture.call(&stranger, "DELETE", &path, None, &[]).await.is(404, "not_found");
     fixture.call(&viewer, "GET", &path, None, &[]).await.is(200, "");
-    let refused = fixture.call(&viewer, "PATCH", &path, Some(json!({"stars": 1})), &[]).await.is(403, "forbidden");
+    let refused =
+        fixture.call(&viewer, "PATCH", &path, Some(json!({"stars": 1})), &[]).await.is(403, "forbidden");
     assert!(refused.body["detail"].as_str().unwrap().contains("notes.note.update"));
     fixture.call(&outsider, "GET", &path, None, &[]).await.is(403, "forbidden");
     // The same title is free in another organization.
     fixture.call(&stranger, "POST", "/api/notes", Some(json!({"title": "Milk"})), &[]).await.is(201, "");
-    fixture.call(&member, "POST", "/api/notes", Some(json!({"title": "Milk"})), &[]).await.is(409, "already_exists");
+    fixture
+        .call(&member, "POST", "/api/notes", Some(json!({"title": "Milk"})), &[])
+        .await
+        .is(409, "already_exists");
 }

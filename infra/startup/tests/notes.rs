@@ -6,7 +6,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use coder_config::Settings;
 use coder_core::{
-    Ambient, Caller, Credential, ManualClock, OrganizationId, OsEntropy, Result, Timestamp, UserId, permissions,
+    Ambient, Caller, Credential, ManualClock, OrganizationId, OsEntropy, Result, Timestamp, UserId,
+    permissions,
 };
 use coder_database::{Container, Entity, Filter, Record};
 use coder_handler::crud::Words;
@@ -163,7 +164,10 @@ impl Example for Anything {
 }
 
 /// The first hexadecimal digit of a person's id is the role: 1 viewer, 2 member, 3 admin.
-async fn permissions(_: FromService, JsonBody(Anything(asked)): JsonBody<Anything>) -> Result<Json<Anything>> {
+async fn permissions(
+    _: FromService,
+    JsonBody(Anything(asked)): JsonBody<Anything>,
+) -> Result<Json<Anything>> {
     let patterns = match asked["userId"].as_str().and_then(|id| id.chars().next()) {
         Some('1') => json!(["*.*.read"]),
         Some('2') => json!(["*.*.read", "notes.note.create", "notes.note.update"]),
@@ -198,7 +202,12 @@ pub(crate) struct Answer {
 impl Answer {
     #[track_caller]
     pub(crate) fn is(self, status: u16, code: &str) -> Self {
-        assert_eq!((self.status, self.body["code"].as_str().unwrap_or_default()), (status, code), "{:#}", self.body);
+        assert_eq!(
+            (self.status, self.body["code"].as_str().unwrap_or_default()),
+            (status, code),
+            "{:#}",
+            self.body
+        );
         self
     }
 
@@ -209,7 +218,8 @@ impl Answer {
     pub(crate) fn faults(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let faults = self.body["errors"].as_array().unwrap().iter();
-        let mut faults: Vec<_> = faults.map(|fault| (text(&fault["pointer"]), text(&fault["code"]))).collect();
+        let mut faults: Vec<_> =
+            faults.map(|fault| (text(&fault["pointer"]), text(&fault["code"]))).collect();
         faults.sort();
         faults
     }
@@ -260,7 +270,8 @@ impl Fixture {
         headers: &[(&str, &str)],
     ) -> Answer {
         let content = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let mut request =
+            Request::builder().method(method).uri(path).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

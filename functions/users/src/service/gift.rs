@@ -3,8 +3,10 @@
 
 use coder_core::{Code, Credential, Failure, Pattern, PermissionSet, Problem, Scope, UserId};
 use coder_middleware::{Authentication, RequestContext};
+use serde_json::{Value, json};
 
 use super::{Snapshot, Users};
+use crate::model::Grant;
 use crate::permissions::{Rank, escalation};
 
 /// Who gives, by a verified credential.
@@ -74,4 +76,9 @@ impl Users {
         snapshot.access(self, giver.user_id).rank().check_change(Rank::Other, Rank::of(roles))?;
         self.check_gift(context, snapshot, snapshot.scope(), &snapshot.permissions.patterns_of_roles(roles))
     }
+}
+
+/// The payload of a grant's events.
+pub fn grant_event(id: &str, grant: &Grant) -> Value {
+    json!({"grantId": id, "subject": grant.subject, "scope": grant.scope})
 }

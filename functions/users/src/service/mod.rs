@@ -18,6 +18,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use coder_core::{Code, Failure, OrganizationId, Problem, Timestamp, UserId};
+use coder_database::claim::Claim;
 use coder_database::{Partition, Record, Repository, Transaction};
 use coder_handler::Peers;
 use coder_middleware::runtime::Runtime;
@@ -70,6 +71,8 @@ pub struct Parts {
     pub grants: Repository<Grant>,
     /// Invitations.
     pub invitations: Repository<Invitation>,
+    /// Claims, wherever they stand.
+    pub claims: Repository<Claim>,
     /// Look-ups of invitations; in `token:`.
     pub invitation_tokens: Repository<InvitationToken>,
 }
@@ -97,6 +100,7 @@ impl Users {
             roles: Repository::new(store.clone(), CONTAINER),
             grants: Repository::new(store.clone(), CONTAINER),
             invitations: Repository::new(store.clone(), CONTAINER),
+            claims: Repository::new(store.clone(), CONTAINER),
             invitation_tokens: Repository::new(store.clone(), CONTAINER),
             peers,
             runtime,

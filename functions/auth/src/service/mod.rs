@@ -1,0 +1,141 @@
+//! The service of the group: repositories, keys, and the steps that several routes, consumers and jobs share.
+//!
+//! A step writes one partition. Where a change stands in several, the order is such that a step that fails
+//! leaves nothing that opens a door; what is missing then is made up for by a repeat, a lapse or a consumer.
+
+pub(crate) mod acting;
+pub(crate) mod answer;
+pub(crate) mod bootstrap;
+pub(crate) mod introspection;
+pub(crate) mod keys;
+pub(crate) mod letters;
+pub(crate) mod login;
+pub(crate) mod organizations;
+pub(crate) mod passwords;
+pub(crate) mod people;
+pub(crate) mod refreshing;
+pub(crate) mod registration;
+pub(crate) mod revocations;
+pub(crate) mod second_factor;
+pub(crate) mod sessions;
+pub(crate) mod throttling;
+pub(crate) mod tokens;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use coder_core::{Failure, UserId};
+use coder_database::{Entity, Record, Repository};
+use coder_handler::Peers;
+use coder_mail::Mailer;
+use coder_middleware::runtime::Runtime;
+use coder_middleware::token::TokenVerifier;
+use coder_vault::Sealer;
+
+use self::keys::SigningKeys;
+use crate::email::EmailAddress;
+use crate::model::{
+    ApiKey, AuthPolicy, CONTAINER, EmailClaim, Identity, KnownDevice, OneTimeToken, Session, Throttle, TotpFactor,
+};
+use crate::password::PasswordHasher;
+use crate::refresh::RefreshTokens;
+use crate::token::AccessTokenIssuer;
+
+/// The service of the group. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Auth(Arc<Parts>);
+
+/// What the service is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) identities: Repository<Identity>,
+    pub(crate) claims: Repository<EmailClaim>,
+    pub(crate) sessions: Repository<Session>,
+    pub(crate) devices: Repository<KnownDevice>,
+    pub(crate) tokens: Repository<OneTimeToken>,
+    pub(crate) factors: Repository<TotpFactor>,
+    pub(crate) throttles: Repository<Throttle>,
+    pub(crate) policies: Repository<AuthPolicy>,
+    pub(crate) api_keys: Repository<ApiKey>,
+    pub(crate) hasher: PasswordHasher,
+    pub(crate) refresh_tokens: RefreshTokens,
+    pub(crate) issuer: AccessTokenIssuer,
+    pub(crate) keys: Arc<SigningKeys>,
+    pub(crate) verifier: TokenVerifier,
+    /// Seals the secrets of authenticator apps; the context is the user id.
+    pub(crate) totp_sealer: Sealer,
+    /// Seals mails that wait; the context is the document's id.
+    pub(crate) mail_sealer: Sealer,
+    /// None where the settings name a sender that no mail can have.
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
+    /// Mails on their way at once.
+    pub(crate) mail_permits: tokio::sync::Semaphore,
+}
+
+impl Deref for Auth {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Auth {
+    /// The service, before anything was read or made.
+    pub fn new(runtime: Arc<Runtime>, peers: Arc<Peers>) -> Self {
+        let ambient = runtime.ambient.clone();
+        let issuer = AccessTokenIssuer::new(runtime.settings.public_url.as_str(), ambient.clone());
+        let keys = Arc::new(SigningKeys::new(runtime.clone()));
+        let verifier = TokenVerifier::new(ambient.clone(), issuer.issuer().to_owned(), keys.clone());
+        let mailer = coder_mail::choose(&runtime.settings, ambient.clone())
+            .inspect_err(|error| tracing::error!(cause = %error, "no mail can be sent"))
+            .ok();
+        Self(Arc::new(Parts {
+            identities: repository(&runtime),
+            claims: repository(&runtime),
+            sessions: repository(&runtime),
+            devices: repository(&runtime),
+            tokens: repository(&runtime),
+            factors: repository(&runtime),
+            throttles: repository(&runtime),
+            policies: repository(&runtime),
+            api_keys: repository(&runtime),
+            hasher: PasswordHasher::new(ambient.clone()),
+            refresh_tokens: RefreshTokens::new(&runtime.master.derive("refresh-token")),
+            issuer,
+            keys,
+            verifier,
+            totp_sealer: runtime.master.sealer("totp-secret", ambient.clone()),
+            mail_sealer: runtime.master.sealer("outgoing-mail", ambient),
+            mailer,
+            mail_permits: tokio::sync::Semaphore::new(letters::AT_ONCE),
+            runtime,
+            peers,
+        }))
+    }
+
+    /// The identity of a person, if it is still there.
+    pub(crate) async fn identity(&self, user_id: UserId) -> Result<Option<Record<Identity>>, Failure> {
+        self.identities.find(&Identity::partition(user_id), &user_id.to_string()).await
+    }
+
+    /// The person who holds an address. For one that nobody holds the same is read, so that the time tells
+    /// nothing.
+    pub(crate) async fn find_by_email(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<(UserId, Record<Identity>)>, Failure> {
+        let claim = self.claims.find(&EmailClaim::partition(email), &EmailClaim::id(email)).await?;
+        let user_id = claim.map_or_else(|| self.runtime.ambient.new_id(), |claim| claim.data.user_id);
+        let identity = self.identity(user_id).await?;
+        // An account that has moved to another address leaves its old claim for a moment.
+        Ok(identity.filter(|identity| identity.data.email == *email).map(|identity| (user_id, identity)))
+    }
+}
+
+/// The repository of a kind of document.
+pub(crate) fn repository<T: Entity>(runtime: &Runtime) -> Repository<T> {
+    Repository::new(runtime.store.clone(), CONTAINER)
+}

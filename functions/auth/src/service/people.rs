@@ -1,0 +1,111 @@
+//! What the users group is asked: making a person, and where a person is a member.
+
+use coder_core::{Code, Failure, Fault, OrganizationId, Problem, UserId};
+use coder_handler::peers::PeerAnswer;
+use http::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Auth;
+use crate::email::EmailAddress;
+
+/// A person to be made.
+#[derive(Debug)]
+pub(crate) struct NewPerson<'a> {
+    pub(crate) user_id: UserId,
+    pub(crate) email: &'a EmailAddress,
+    pub(crate) display_name: &'a str,
+    pub(crate) organization_name: Option<&'a str>,
+    pub(crate) invitation_token: Option<&'a str>,
+    pub(crate) email_verified: bool,
+}
+
+/// A person as the users group knows them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Person {
+    #[serde(default)]
+    pub(crate) display_name: Option<String>,
+    pub(crate) memberships: Vec<Membership>,
+}
+
+/// A membership that counts now.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// Its name.
+    pub name: String,
+    /// Its short name in addresses.
+    pub slug: String,
+    /// `personal` or `company`.
+    pub kind: String,
+    /// The person's roles there.
+    pub roles: Vec<String>,
+    /// `owner`, `admin` or `other`: nobody acts on a person of a higher rank.
+    pub rank: String,
+    /// Whether a sign-in chooses it unless another was used last.
+    pub is_default: bool,
+}
+
+/// What became of a provision.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Provisioned {
+    pub(crate) organization_id: Option<OrganizationId>,
+    pub(crate) memberships: Vec<Membership>,
+}
+
+impl Auth {
+    /// Makes a person with an organization of their own, or as a member of the one that invited them. Safe to
+    /// repeat.
+    pub(crate) async fn provision(&self, person: &NewPerson<'_>) -> Result<Provisioned, Failure> {
+        let mut body = json!({
+            "userId": person.user_id,
+            "email": person.email,
+            "displayName": person.display_name,
+            "emailVerified": person.email_verified,
+        });
+        for (name, value) in
+            [("organizationName", person.organization_name), ("invitationToken", person.invitation_token)]
+        {
+            if let Some(value) = value {
+                body[name] = json!(value);
+            }
+        }
+        let answer = self.peers.call("users", Method::POST, "/internal/provision", Some(&body)).await?;
+        passed_through(answer)?.success("users")
+    }
+
+    /// Where the person is a member; none if the users group does not know them.
+    pub(crate) async fn person(&self, user_id: UserId) -> Result<Option<Person>, Failure> {
+        let path = format!("/internal/memberships?userId={user_id}");
+        let answer = self.peers.call("users", Method::GET, &path, None).await?;
+        if answer.status == http::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        answer.success("users").map(Some)
+    }
+}
+
+/// A refusal that is the caller's own to know: problems below 500 go on as they are, but for those that speak of
+/// the call itself.
+fn passed_through(answer: PeerAnswer) -> Result<PeerAnswer, Failure> {
+    let code = Code::ALL.iter().copied().find(|code| answer.body["code"] == code.as_str());
+    match code {
+        Some(code) if matches!(answer.status.as_u16(), 404 | 409 | 410 | 422) || code == Code::EmailMismatch => {
+            let detail = answer.body["detail"].as_str().unwrap_or(code.title());
+            let errors = answer.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let problem = Problem { errors: errors.iter().map(fault).collect(), ..Problem::new(code, detail) };
+            Err(problem.into())
+        }
+        _ => Ok(answer),
+    }
+}
+
+fn fault(error: &Value) -> Fault {
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    Fault::new(text("pointer"), "invalid_value", text("message"))
+}

@@ -1,0 +1,41 @@
+//! The endpoints, a module for each resource.
+
+pub mod agents;
+pub mod authorize;
+pub mod grants;
+pub mod internal;
+pub mod invitations;
+pub mod me;
+pub mod members;
+pub mod organizations;
+pub mod people;
+pub mod permissions;
+pub mod projects;
+pub mod roles;
+pub mod team_members;
+pub mod teams;
+
+use coder_handler::Routes;
+
+use crate::service::Users;
+
+/// Every endpoint.
+pub fn routes() -> Routes<Users> {
+    let modules = [
+        me::routes,
+        people::routes,
+        organizations::routes,
+        members::routes,
+        teams::routes,
+        team_members::routes,
+        projects::routes,
+        roles::routes,
+        permissions::routes,
+        grants::routes,
+        authorize::routes,
+        invitations::routes,
+        agents::routes,
+        internal::routes,
+    ];
+    modules.into_iter().fold(Routes::new("/api/users"), |routes, add| add(routes))
+}
