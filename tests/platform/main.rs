@@ -1,5 +1,7 @@
 //! Tests of the whole platform over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod declarations;
 mod exceptions;
 mod forgeries;

@@ -1,5 +1,7 @@
 //! The request chain around a small router, observed from outside: which step answers when several would.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,7 +87,7 @@ fn fixture(change: impl FnOnce(&mut Settings)) -> Fixture {
     let router = Router::new()
         .route("/api/test/echo", post(|body: String| async { body }))
         .route("/api/test/panic", post(panics))
-        .route("/api/test/hang", post(|| std::future::pending::<String>()))
+        .route("/api/test/hang", post(std::future::pending::<String>))
         .layer(from_fn_with_state(chain, run));
     Fixture { router, tokens: tokens(), metrics }
 }

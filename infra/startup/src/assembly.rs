@@ -83,7 +83,7 @@ impl Assembly {
             match self.directory.poll_revocations(&self.providers.revocations, cursor.clone()).await {
                 Ok(next) => cursor = next,
                 Err(failure) => {
-                    tracing::warn!(cause = %failure, "the list of revocations could not be renewed")
+                    tracing::warn!(cause = %failure, "the list of revocations could not be renewed");
                 }
             }
         }

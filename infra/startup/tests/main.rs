@@ -1,5 +1,7 @@
 //! What every route group gets for nothing, shown on a small one: the conventions of the API.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod conventions;
 mod host;
 mod notes;

@@ -8,11 +8,13 @@
 
 mod acting;
 pub mod create;
+pub mod directory;
 pub mod gift;
 pub mod members;
 pub mod mirrors;
 pub mod provision;
 pub mod snapshot;
+pub mod withdrawal;
 
 use std::ops::Deref;
 use std::sync::Arc;
