@@ -5,7 +5,7 @@ use coder_handler::{Group, RouteGroup};
 
 use crate::catalogue::PERMISSIONS;
 use crate::model::CONTAINER;
-use crate::service::Auth;
+use crate::service::{Auth, mail, revocations};
 use crate::{events, jobs, routes};
 
 /// The group `auth`.
@@ -15,9 +15,14 @@ pub fn route_group() -> Group {
         .index(["type", "expiresAt"])
         .index(["type", "idleExpiresAt"])
         .index(["type", "lastUsedAt"]);
-    let group = RouteGroup::new("auth", "Who the caller is: credentials, sessions, tokens, API keys, external login.")
-        .container(container)
-        .permissions(PERMISSIONS)
-        .routes(routes::all());
+    let group = RouteGroup::new(
+        "auth",
+        "Who the caller is: credentials, sessions, tokens, API keys, external login.",
+    )
+    .container(container)
+    .permissions(PERMISSIONS)
+    .routes(routes::all())
+    .on_event("send-mail", "coder.auth.mail.queued", mail::send)
+    .on_event("publish-revocations", "coder.auth.session.revoked", revocations::republish);
     jobs::declare(events::declare(group)).service(Auth::new)
 }

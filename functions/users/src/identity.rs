@@ -1,58 +1,35 @@
-//! What the `auth` group knows of a person's e-mail address. It is asked each time: only it knows whether an
-//! address was confirmed, and an event about that can be late.
+//! Whose an e-mail address is. Accounts are the `auth` group's; a person's document mirrors the address and
+//! whether it was confirmed.
 
-use coder_core::{Failure, Timestamp, UserId};
+use coder_config::EmailVerification;
+use coder_core::{Failure, UserId};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::names;
+use crate::model::User;
 use crate::service::Users;
 
-/// The address of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Address {
-    /// The address.
-    pub(crate) email: String,
-    /// When it was confirmed; null if it never was.
-    pub(crate) email_verified_at: Option<Timestamp>,
-}
-
-impl Address {
-    /// The address in its stored form, if it was confirmed.
-    fn verified(self) -> Option<String> {
-        self.email_verified_at.and_then(|_| names::email(&self.email))
-    }
+/// The address of an account, as `auth` knows it.
+#[derive(Debug, Clone, Deserialize)]
+struct Address {
+    email: String,
 }
 
 impl Users {
-    /// The address of the person's account; `None` without an account.
-    pub(crate) async fn address(&self, user_id: UserId) -> Result<Option<Address>, Failure> {
+    /// The address that counts as the person's own: one that was confirmed, or any where the platform demands no
+    /// confirmation.
+    pub(crate) fn own_email<'a>(&self, person: &'a User) -> Option<&'a str> {
+        let trusted = self.runtime.settings.email_verification == EmailVerification::Optional;
+        person.email.as_deref().filter(|_| trusted || person.email_verified)
+    }
+
+    /// Asks `auth` for the address of the person's account; `None` without an account.
+    pub(crate) async fn account_email(&self, user_id: UserId) -> Result<Option<String>, Failure> {
         let path = format!("/internal/identities/{user_id}");
         let answer = self.peers.call("auth", Method::GET, &path, None).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        answer.success("auth").map(Some)
-    }
-
-    /// The person's e-mail address, if they have shown that it is theirs.
-    pub(crate) async fn verified_email(&self, user_id: UserId) -> Result<Option<String>, Failure> {
-        Ok(self.address(user_id).await?.and_then(Address::verified))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Address;
-
-    #[test]
-    fn an_address_counts_once_it_is_confirmed() {
-        let address = |text: &str| serde_json::from_str::<Address>(text).unwrap().verified();
-        assert_eq!(address(r#"{"email": "ada@example.com"}"#), None);
-        assert_eq!(
-            address(r#"{"email": "Ada@Example.com", "emailVerifiedAt": "2026-01-31T09:30:00Z"}"#).as_deref(),
-            Some("ada@example.com")
-        );
+        answer.success::<Address>("auth").map(|address| Some(address.email))
     }
 }

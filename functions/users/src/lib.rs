@@ -7,12 +7,16 @@
 
 pub mod catalogue;
 pub mod events;
+mod identity;
+mod invite;
 pub mod jobs;
+pub mod mail;
 pub mod model;
 pub mod names;
 pub mod permissions;
 pub mod routes;
 pub mod rules;
+pub mod seed;
 pub mod service;
 pub mod tree;
 
@@ -30,6 +34,11 @@ pub fn route_group() -> Group {
         .on_event("login", "coder.auth.login.succeeded", events::note_login)
         .on_event("identity", "coder.auth.identity.*", events::mirror_email)
         .on_event("membership", "coder.users.membership.*", events::mirror_membership)
+        .on_event("person", "coder.users.user.*", events::settle_person)
+        .on_event("send-invitation", "coder.users.invitation.sent", events::send_invitation)
+        .on_event("clear-team", "coder.users.team.deleted", events::clear_team)
+        .on_event("clear-project", "coder.users.project.deleted", events::clear_project)
+        .on_event("purge-organization", "coder.users.organization.purged", events::purge_organization)
         .timer("expire", "0 */10 * * * *", jobs::expire)
         .timer("purge", "0 0 3 * * *", jobs::purge)
         .timer("repair", "0 30 3 * * *", jobs::repair)

@@ -47,7 +47,8 @@ impl InvitationMail {
     fn compose(&self) -> Mail {
         let Self { to, organization, inviter, message, accept_url, expires_at } = self;
         let who = inviter.as_deref().unwrap_or("An administrator");
-        let word = message.as_ref().map_or_else(String::new, |message| format!("{who} writes:\n\n{message}\n\n"));
+        let word =
+            message.as_ref().map_or_else(String::new, |message| format!("{who} writes:\n\n{message}\n\n"));
         let text = format!(
             "{who} invites you to join {organization}.\n\n{word}Accept or decline here:\n{}\n\n\
              The link holds until {} (UTC). Sign in or register with this e-mail address, {to}. If you did not \
@@ -83,7 +84,10 @@ mod tests {
         };
         let composed = mail.compose();
         let text = composed.text.expose_secret();
-        assert_eq!((composed.to.as_str(), composed.subject.as_str()), ("ada@example.com", "Invitation to Acme"));
+        assert_eq!(
+            (composed.to.as_str(), composed.subject.as_str()),
+            ("ada@example.com", "Invitation to Acme")
+        );
         for part in ["Grace invites you to join Acme", "Join us!", "#token=t0k3n", "1 January 1970, 00:00"] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -21,9 +21,8 @@ pub(crate) fn run(options: Dev) -> anyhow::Result<()> {
 
 async fn start(options: Dev) -> anyhow::Result<()> {
     let mut settings = Settings::load(Path::new("."))?;
-    if let Some(port) = options.port {
-        settings.port = port;
-    }
+    // Under a Functions host the platform process is the handler of one app, on the host's port.
+    settings.port = options.port.or(settings.handler_port).unwrap_or(settings.port);
     if let Some(directory) = options.data_dir {
         settings.data_dir = directory;
     }
@@ -33,11 +32,29 @@ async fn start(options: Dev) -> anyhow::Result<()> {
     let mail_kept = settings.smtp.is_none();
     let only = options.only.into_iter().collect();
     let platform = Platform::start(Options { settings, ambient, groups: route_groups(), only }).await?;
+    if let Some(auth) = platform.service::<coder_auth::Auth>("auth") {
+        // Making the first signing key takes a second; a sign-in that comes sooner waits for it.
+        tokio::spawn(async move { auth.warm_up().await });
+    }
     greet(&platform, &data_dir, mail_kept).await?;
-    tokio::signal::ctrl_c().await.context("cannot listen for Ctrl-C")?;
+    stop_requested().await.context("cannot listen for signals")?;
     terminal::line("stopping: finishing what runs");
     platform.stop().await;
     Ok(())
+}
+
+/// Ctrl-C, or the request to end that service managers send.
+async fn stop_requested() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            outcome = tokio::signal::ctrl_c() => outcome,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 async fn greet(platform: &Platform, data_dir: &Path, mail_kept: bool) -> anyhow::Result<()> {
@@ -55,6 +72,24 @@ async fn greet(platform: &Platform, data_dir: &Path, mail_kept: bool) -> anyhow:
             "  mail           {} (no mail server is set)",
             data_dir.join("mail-outbox.jsonl").display()
         ));
+    }
+    terminal::line("");
+    how_to_sign_in(platform, &url).await?;
+    terminal::line("Ctrl-C stops it");
+    Ok(())
+}
+
+/// The first step of a newcomer: the setup token of an empty store, or registration.
+async fn how_to_sign_in(platform: &Platform, url: &str) -> anyhow::Result<()> {
+    let Some(auth) = platform.service::<coder_auth::Auth>("auth") else { return Ok(()) };
+    terminal::line("To sign in first, register:");
+    let body = r#"{"email":"you@example.com","password":"a long enough passphrase","displayName":"You","organizationName":"Acme"}"#;
+    terminal::line(&format!("  curl -s {url}/api/auth/register -H 'content-type: application/json' -d '{body}'"));
+    let token = auth.setup_token().await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    if let Some(token) = token {
+        terminal::line("or, once, become the owner of this installation:");
+        let body = format!(r#"{{"setupToken":"{token}","email":"you@example.com","password":"…","displayName":"You","organizationName":"Acme"}}"#);
+        terminal::line(&format!("  curl -s {url}/api/auth/bootstrap -H 'content-type: application/json' -d '{body}'"));
     }
     terminal::line("");
     Ok(())

@@ -156,7 +156,7 @@ impl FromIterator<Pattern> for PermissionSet {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
-#[serde(tag = "type", content = "id", rename_all = "lowercase")]
+#[serde(tag = "type", content = "id", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Scope {
     /// The whole organization.
     Organization(OrganizationId),

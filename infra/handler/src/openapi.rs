@@ -68,6 +68,9 @@ fn description(operation: &OperationDescription) -> String {
             format!("Needs the permission `{}`: {}", permission.name, permission.summary)
         }
         Security::Service => "For other parts of the platform only.".into(),
+        Security::SignedInOrService => {
+            "For any signed-in caller, on what is their own, and for other parts of the platform.".into()
+        }
         Security::Operator => "For platform operators only.".into(),
     }
 }
@@ -78,7 +81,9 @@ fn security(security: Security) -> Value {
         Security::Session | Security::FreshSession | Security::Operator | Security::Service => {
             json!([{"accessToken": []}])
         }
-        Security::SignedIn | Security::Permission(_) => json!([{"accessToken": []}, {"apiKey": []}]),
+        Security::SignedIn | Security::SignedInOrService | Security::Permission(_) => {
+            json!([{"accessToken": []}, {"apiKey": []}])
+        }
     }
 }
 

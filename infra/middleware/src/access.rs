@@ -250,6 +250,32 @@ impl Access for FromService {
 }
 access_is_input!(FromService);
 
+/// A signed-in caller on what is their own, or another part of the platform on anybody's behalf.
+#[derive(Debug, Clone)]
+pub struct SignedInOrService {
+    context: RequestContext,
+    /// The person, agent or service account with the organization of the credential; `None` for a part of the
+    /// platform.
+    pub caller: Option<(UserId, Option<OrganizationId>)>,
+}
+
+impl Access for SignedInOrService {
+    const SECURITY: Security = Security::SignedInOrService;
+
+    async fn admit(context: &RequestContext) -> Result<Self, Failure> {
+        if matches!(caller(context)?.credential, Credential::Service { .. }) {
+            return Ok(Self { context: context.clone(), caller: None });
+        }
+        let SignedIn { context, user_id, organization_id } = SignedIn::admit(context).await?;
+        Ok(Self { context, caller: Some((user_id, organization_id)) })
+    }
+
+    fn context(&self) -> &RequestContext {
+        &self.context
+    }
+}
+access_is_input!(SignedInOrService);
+
 /// A platform operator with a session.
 #[derive(Debug, Clone)]
 pub struct Operator(pub InSession);
@@ -280,9 +306,11 @@ pub struct Effective {
 }
 
 impl Effective {
-    /// Whether the permission is held.
+    /// Whether the permission is held. Operators' permissions never are: configuration gives them, not a role.
     pub fn allows(&self, permission: &str) -> bool {
-        self.person.allows(permission) && self.key.as_ref().is_none_or(|key| key.allows(permission))
+        !permission.starts_with("platform.")
+            && self.person.allows(permission)
+            && self.key.as_ref().is_none_or(|key| key.allows(permission))
     }
 
     /// The person's own permissions.

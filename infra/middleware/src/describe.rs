@@ -33,6 +33,8 @@ pub enum Security {
     Permission(&'static PermissionDeclaration),
     /// Other parts of the platform.
     Service,
+    /// Any signed-in caller, on what is their own, and other parts of the platform.
+    SignedInOrService,
     /// Platform operators, who are named by configuration.
     Operator,
 }

@@ -16,7 +16,9 @@ pub mod schema;
 pub mod token;
 pub mod unit;
 
-pub use access::{Access, Allowed, Anyone, FreshSession, FromService, InSession, Operator, SignedIn};
+pub use access::{
+    Access, Allowed, Anyone, FreshSession, FromService, InSession, Operator, SignedIn, SignedInOrService,
+};
 pub use answer::{Accepted, Answer, Created, Json, NoContent, PageOf};
 pub use chain::{Authentication, Authenticator, Chain, Identity};
 pub use describe::{Example, OperationDescription, Security};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use coder_core::{Code, Problem};
 use coder_handler::{Group, openapi};
+use coder_middleware::Identity;
 use coder_middleware::problem_response::problem_response;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
@@ -50,7 +51,7 @@ impl Documentation {
             .route("/openapi", get(move || std::future::ready(json(index.clone()))))
             .route(
                 "/openapi/{document}",
-                get(move |Path(name): Path<String>| std::future::ready(find(&documents, &name))),
+                get(move |path, request| std::future::ready(find(&documents, path, &request))),
             );
         FILES.into_iter().fold(router, |router, (path, media_type, text)| {
             router.route(path, get(move || std::future::ready(file(media_type, text))))
@@ -58,14 +59,13 @@ impl Documentation {
     }
 }
 
-fn find(documents: &BTreeMap<String, String>, name: &str) -> Response {
-    match name.strip_suffix(".json").and_then(|group| documents.get(group)) {
-        Some(document) => json(document.clone()),
-        None => {
-            let detail = "There is no such document; `/openapi` lists them.";
-            problem_response(&Problem::new(Code::NotFound, detail), "")
-        }
+fn find(documents: &BTreeMap<String, String>, Path(name): Path<String>, request: &Request) -> Response {
+    if let Some(document) = name.strip_suffix(".json").and_then(|group| documents.get(group)) {
+        return json(document.clone());
     }
+    let request_id = request.extensions().get::<Identity>().map_or("", |identity| &identity.request_id);
+    let problem = Problem::new(Code::NotFound, "There is no such document; `/openapi` lists them.");
+    problem_response(&problem, request_id)
 }
 
 fn json(document: String) -> Response {
@@ -107,6 +107,16 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), FILES.len(), "served but never asked for, or the other way round: {seen:?}");
+    }
+
+    #[test]
+    fn every_operation_that_the_page_links_to_is_declared() {
+        let groups = crate::route_groups();
+        let known = |id: &str| groups.iter().any(|group| group.operations.iter().any(|one| one.id == id));
+        let links = text("/docs").split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next());
+        for id in links.filter(|id| !["", "main"].contains(id)) {
+            assert!(known(id), "{id}");
+        }
     }
 
     #[test]

@@ -144,17 +144,15 @@ impl TestPlatform {
     /// A client with the tokens of an answer.
     pub async fn signed_in(&self, email: &str, tokens: &Value) -> Client {
         let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
-        let client = self.nobody().with_token(text("accessToken"));
+        let mut client = self.nobody().with_token(text("accessToken"));
         let me = client.get("/api/auth/me").await.expect(200);
         let parsed = |pointer: &str| me.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        Client {
-            email: email.to_owned(),
-            password: PASSWORD.to_owned(),
-            refresh_token: text("refreshToken"),
-            user_id: parsed("/userId").and_then(|id| id.parse().ok()),
-            organization_id: parsed("/organizationId").and_then(|id| id.parse().ok()),
-            ..client
-        }
+        email.clone_into(&mut client.email);
+        PASSWORD.clone_into(&mut client.password);
+        client.refresh_token = text("refreshToken");
+        client.user_id = parsed("/userId").and_then(|id| id.parse().ok());
+        client.organization_id = parsed("/organizationId").and_then(|id| id.parse().ok());
+        client
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use coder_core::{OrganizationId, PermissionSet, Scope, Timestamp, UserId};
 use coder_database::{Entity, Partition};
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What anybody who may see the key sees of it.
@@ -46,6 +47,9 @@ pub struct ApiKey {
     pub details: ApiKeyDetails,
     /// SHA-256 of the secret half, which has 256 random bits: a slow hash would add nothing.
     pub secret_hash: String,
+    /// The last notice of its end: the days that were left, of those in [`ApiKey::NOTICE_DAYS`].
+    #[serde(default)]
+    pub noticed_days: Option<i64>,
 }
 
 /// The mirror of a key in its organization's partition, for lists.
@@ -58,7 +62,7 @@ pub struct ApiKeyListing {
 }
 
 /// Whether a key works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKeyStatus {
     /// Until it expires.
@@ -89,6 +93,8 @@ impl ApiKey {
     pub const MAX_NAME_CHARACTERS: usize = 80;
     /// Days that a key lives unless asked otherwise.
     pub const DEFAULT_DAYS: u32 = 90;
+    /// How many days before a key ends its owner is told.
+    pub const NOTICE_DAYS: [i64; 3] = [14, 7, 1];
     /// Seconds between two notes of a key's use.
     pub const LAST_USED_SECONDS: i64 = 600;
 
@@ -148,6 +154,7 @@ mod tests {
                 replaced_by: None,
             },
             secret_hash: "00".into(),
+            noticed_days: None,
         }
     }
 

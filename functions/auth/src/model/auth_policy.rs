@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use coder_core::{Fault, OrganizationId};
 use coder_database::{Entity, Partition};
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::session::{ABSOLUTE_SECONDS, IDLE_SECONDS};
 
 /// The policy of an organization; one in its partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuthPolicy {
     /// 12–64 code points.
@@ -26,11 +27,12 @@ pub struct AuthPolicy {
     /// Longest life of an API key: 1–365 days.
     pub api_key_max_days: u32,
     /// Networks to sign in from; empty is everywhere.
+    #[schemars(with = "Vec<String>")]
     pub allowed_cidrs: Vec<IpNet>,
 }
 
 /// A way to sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginMethod {
     /// E-mail and password.

@@ -2,12 +2,16 @@
 
 use coder_core::{OrganizationId, Timestamp, UserId};
 use coder_database::{Entity, Partition};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::sha256_hex;
 
+coder_core::id_type!(/// An external login provider.
+    ProviderId);
+
 /// An OpenID provider that an organization, or the platform, trusts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalProvider {
     /// 1–80 characters.
@@ -37,22 +41,26 @@ pub struct ExternalProvider {
 }
 
 /// The protocol of a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKind {
     /// OpenID Connect.
+    #[default]
     Oidc,
 }
 
 /// People whose claim has this value get this role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoleMapping {
     /// The claim's name, such as `groups`.
+    #[schemars(length(min = 1, max = 100))]
     pub claim: String,
     /// The value; of a list claim, one member.
+    #[schemars(length(min = 1, max = 200))]
     pub value: String,
     /// The role's name.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9-]{1,39}$"))]
     pub role: String,
 }
 
@@ -71,6 +79,25 @@ impl ExternalProvider {
     /// The partition of an organization's providers, or of the platform's own.
     pub fn partition(owner: Option<OrganizationId>) -> Partition {
         owner.map_or_else(Partition::platform, Partition::organization)
+    }
+}
+
+/// Whose a provider is. Lives in the provider's own partition, because a login knows no organization yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderOwner {
+    /// The organization; none for the platform's own.
+    pub owner_organization_id: Option<OrganizationId>,
+}
+
+impl Entity for ProviderOwner {
+    const TYPE: &'static str = "provider-owner";
+}
+
+impl ProviderOwner {
+    /// The partition of a provider's id, which is the document's id too.
+    pub fn partition(id: ProviderId) -> Partition {
+        Partition::keyed("provider", id)
     }
 }
 
@@ -126,6 +153,9 @@ pub struct LoginTransaction {
     pub code_verifier: String,
     /// Where the person goes in the end; allow-listed.
     pub redirect_uri: String,
+    /// What the application wants to see again there, so that it knows a login that it began itself.
+    #[serde(default)]
+    pub client_state: Option<String>,
     /// Set when a signed-in person links an account.
     pub link_user_id: Option<UserId>,
     /// When it lapses.

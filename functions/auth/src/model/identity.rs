@@ -2,6 +2,7 @@
 
 use coder_core::{OrganizationId, Timestamp, UserId};
 use coder_database::{Entity, Partition};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::email::EmailAddress;
@@ -43,7 +44,7 @@ pub enum IdentityStatus {
 }
 
 /// The second factor of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mfa {
     /// None is set up.

@@ -7,6 +7,7 @@ mod external;
 mod identity;
 mod known_device;
 mod one_time_token;
+mod organization_alias;
 mod session;
 mod signing_key;
 mod throttle;
@@ -14,10 +15,13 @@ mod totp_factor;
 
 pub use api_key::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeyStatus};
 pub use auth_policy::{AuthPolicy, LoginMethod};
-pub use external::{ExternalLogin, ExternalProvider, LoginTransaction, ProviderKind, RoleMapping};
+pub use external::{
+    ExternalLogin, ExternalProvider, LoginTransaction, ProviderId, ProviderKind, ProviderOwner, RoleMapping,
+};
 pub use identity::{ClaimState, EmailClaim, Identity, IdentityStatus, Mfa};
 pub use known_device::KnownDevice;
 pub use one_time_token::{OneTimeToken, Purpose};
+pub use organization_alias::{Alias, OrganizationAlias};
 pub use session::{ClientKind, RevokedReason, Session};
 pub use signing_key::{KeyState, SigningKey};
 pub use throttle::Throttle;

@@ -1,8 +1,7 @@
 //! Who a write is made for: a caller's request, or a job or consumer of the platform. Services take it where both
 //! need the same act.
 
-use coder_core::{Failure, UserId};
-use coder_core::{Actor, ActorKind};
+use coder_core::{Actor, ActorKind, Failure, UserId};
 use coder_database::{Partition, Transaction};
 use coder_handler::Invocation;
 use coder_middleware::RequestContext;

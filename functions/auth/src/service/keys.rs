@@ -93,7 +93,8 @@ impl SigningKeys {
     /// Stores the first key. Of two processes that do so at once one wins, and both use its key.
     async fn store_first(&self, key: &GeneratedKey) -> Result<(), Failure> {
         let runtime = &self.runtime;
-        let document = key.document(KeyState::Active, &self.sealer, runtime.ambient.now()).map_err(Failure::internal)?;
+        let document =
+            key.document(KeyState::Active, &self.sealer, runtime.ambient.now()).map_err(Failure::internal)?;
         let act = Act {
             actor: Actor::new(ActorKind::Service, "auth"),
             action: "make_signing_key".into(),

@@ -185,7 +185,9 @@ pub async fn send(auth: Auth, invocation: Invocation, event: Event) -> Result<()
     let mailer = postbox.mailer.as_ref().map_err(|error| Failure::internal(error.to_string()))?;
     let sent = match mailer.send(&postbox.open(&record)?).await {
         Ok(()) => Ok(()),
-        Err(MailError::Address(_)) => Err(ConsumerFault::Reject("the mail server takes no such address".into())),
+        Err(MailError::Address(_)) => {
+            Err(ConsumerFault::Reject("the mail server takes no such address".into()))
+        }
         Err(error) => return Err(Failure::internal(error).into()),
     };
     let mut unit = invocation.begin(CONTAINER, partition).without_audit();

@@ -4,15 +4,25 @@
 //! leaves nothing that opens a door; what is missing then is made up for by a repeat, a lapse or a consumer.
 
 pub(crate) mod acting;
+pub(crate) mod addresses;
+pub(crate) mod aliases;
 pub(crate) mod answer;
+pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
+pub(crate) mod client_secrets;
+pub(crate) mod erasure;
+pub(crate) mod external;
+pub(crate) mod external_accounts;
 pub(crate) mod introspection;
 pub(crate) mod keys;
-pub(crate) mod letters;
+pub(crate) mod links;
 pub(crate) mod login;
+pub mod mail;
+pub(crate) mod networks;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
 pub(crate) mod people;
+pub(crate) mod providers;
 pub(crate) mod refreshing;
 pub(crate) mod registration;
 pub(crate) mod revocations;
@@ -24,19 +34,23 @@ pub(crate) mod tokens;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use coder_core::{Failure, UserId};
+use coder_core::{Code, Failure, UserId};
 use coder_database::{Entity, Record, Repository};
 use coder_handler::Peers;
-use coder_mail::Mailer;
 use coder_middleware::runtime::Runtime;
 use coder_middleware::token::TokenVerifier;
 use coder_vault::Sealer;
 
+use self::client_secrets::{SecretFiles, SecretResolver};
 use self::keys::SigningKeys;
+use self::mail::Postbox;
 use crate::email::EmailAddress;
 use crate::model::{
-    ApiKey, AuthPolicy, CONTAINER, EmailClaim, Identity, KnownDevice, OneTimeToken, Session, Throttle, TotpFactor,
+    ApiKey, AuthPolicy, CONTAINER, EmailClaim, ExternalLogin, ExternalProvider, Identity, KnownDevice,
+    OneTimeToken, Session, Throttle, TotpFactor,
 };
+use crate::oidc::OidcClient;
+use crate::outbound::SafeHttp;
 use crate::password::PasswordHasher;
 use crate::refresh::RefreshTokens;
 use crate::token::AccessTokenIssuer;
@@ -59,6 +73,13 @@ pub struct Parts {
     pub(crate) throttles: Repository<Throttle>,
     pub(crate) policies: Repository<AuthPolicy>,
     pub(crate) api_keys: Repository<ApiKey>,
+    pub(crate) providers: Repository<ExternalProvider>,
+    /// Both halves of links to external accounts.
+    pub(crate) logins: Repository<ExternalLogin>,
+    /// Where the platform's passwords at providers come from.
+    pub(crate) secrets: Arc<dyn SecretResolver>,
+    /// None where no client for calls to the outside could be made.
+    pub(crate) oidc_client: Option<OidcClient>,
     pub(crate) hasher: PasswordHasher,
     pub(crate) refresh_tokens: RefreshTokens,
     pub(crate) issuer: AccessTokenIssuer,
@@ -66,12 +87,8 @@ pub struct Parts {
     pub(crate) verifier: TokenVerifier,
     /// Seals the secrets of authenticator apps; the context is the user id.
     pub(crate) totp_sealer: Sealer,
-    /// Seals mails that wait; the context is the document's id.
-    pub(crate) mail_sealer: Sealer,
-    /// None where the settings name a sender that no mail can have.
-    pub(crate) mailer: Option<Arc<dyn Mailer>>,
-    /// Mails on their way at once.
-    pub(crate) mail_permits: tokio::sync::Semaphore,
+    /// Mails that carry a link.
+    pub(crate) postbox: Postbox,
 }
 
 impl Deref for Auth {
@@ -89,9 +106,6 @@ impl Auth {
         let issuer = AccessTokenIssuer::new(runtime.settings.public_url.as_str(), ambient.clone());
         let keys = Arc::new(SigningKeys::new(runtime.clone()));
         let verifier = TokenVerifier::new(ambient.clone(), issuer.issuer().to_owned(), keys.clone());
-        let mailer = coder_mail::choose(&runtime.settings, ambient.clone())
-            .inspect_err(|error| tracing::error!(cause = %error, "no mail can be sent"))
-            .ok();
         Self(Arc::new(Parts {
             identities: repository(&runtime),
             claims: repository(&runtime),
@@ -102,15 +116,17 @@ impl Auth {
             throttles: repository(&runtime),
             policies: repository(&runtime),
             api_keys: repository(&runtime),
+            providers: repository(&runtime),
+            logins: repository(&runtime),
+            secrets: Arc::new(SecretFiles::new(&runtime.settings.data_dir)),
+            oidc_client: oidc_client(&runtime),
             hasher: PasswordHasher::new(ambient.clone()),
             refresh_tokens: RefreshTokens::new(&runtime.master.derive("refresh-token")),
             issuer,
             keys,
             verifier,
-            totp_sealer: runtime.master.sealer("totp-secret", ambient.clone()),
-            mail_sealer: runtime.master.sealer("outgoing-mail", ambient),
-            mailer,
-            mail_permits: tokio::sync::Semaphore::new(letters::AT_ONCE),
+            totp_sealer: runtime.master.sealer("totp-secret", ambient),
+            postbox: Postbox::new(&runtime),
             runtime,
             peers,
         }))
@@ -138,4 +154,17 @@ impl Auth {
 /// The repository of a kind of document.
 pub(crate) fn repository<T: Entity>(runtime: &Runtime) -> Repository<T> {
     Repository::new(runtime.store.clone(), CONTAINER)
+}
+
+/// For a document that is made where there was none: another request made it first, so this one runs again.
+pub(crate) fn stale_if_taken(failure: Failure) -> Failure {
+    if failure.code() == Some(Code::AlreadyExists) { Failure::Stale } else { failure }
+}
+
+/// The client for external providers; other ways to sign in go on without it.
+fn oidc_client(runtime: &Runtime) -> Option<OidcClient> {
+    let http = SafeHttp::new(runtime.settings.outbound_allow_loopback)
+        .inspect_err(|error| tracing::error!(cause = %error, "external logins are not available"))
+        .ok()?;
+    Some(OidcClient::new(Arc::new(http), runtime.ambient.clone()))
 }

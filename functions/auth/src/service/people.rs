@@ -2,6 +2,7 @@
 
 use coder_core::{Code, Failure, Fault, OrganizationId, Problem, UserId};
 use coder_handler::peers::PeerAnswer;
+use coder_middleware::Example;
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub(crate) struct NewPerson<'a> {
     pub(crate) organization_name: Option<&'a str>,
     pub(crate) invitation_token: Option<&'a str>,
     pub(crate) email_verified: bool,
+    /// The organization that an external provider's people belong to, and the role that they get there.
+    pub(crate) joins: Option<(OrganizationId, &'a str)>,
 }
 
 /// A person as the users group knows them.
@@ -33,21 +36,35 @@ pub(crate) struct Person {
 /// A membership that counts now.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Membership {
+pub(crate) struct Membership {
     /// The organization.
-    pub organization_id: OrganizationId,
+    pub(crate) organization_id: OrganizationId,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its short name in addresses.
-    pub slug: String,
+    pub(crate) slug: String,
     /// `personal` or `company`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The person's roles there.
-    pub roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
     /// `owner`, `admin` or `other`: nobody acts on a person of a higher rank.
-    pub rank: String,
+    pub(crate) rank: String,
     /// Whether a sign-in chooses it unless another was used last.
-    pub is_default: bool,
+    pub(crate) is_default: bool,
+}
+
+impl Example for Membership {
+    fn example() -> Self {
+        Self {
+            organization_id: coder_core::id::EXAMPLE.into(),
+            name: "Analytical Engines".into(),
+            slug: "analytical-engines".into(),
+            kind: "company".into(),
+            roles: vec!["owner".into()],
+            rank: "owner".into(),
+            is_default: true,
+        }
+    }
 }
 
 /// What became of a provision.
@@ -68,6 +85,9 @@ impl Auth {
             "displayName": person.display_name,
             "emailVerified": person.email_verified,
         });
+        if let Some((organization_id, role)) = person.joins {
+            body["membership"] = json!({"organizationId": organization_id, "role": role});
+        }
         for (name, value) in
             [("organizationName", person.organization_name), ("invitationToken", person.invitation_token)]
         {
@@ -95,10 +115,13 @@ impl Auth {
 fn passed_through(answer: PeerAnswer) -> Result<PeerAnswer, Failure> {
     let code = Code::ALL.iter().copied().find(|code| answer.body["code"] == code.as_str());
     match code {
-        Some(code) if matches!(answer.status.as_u16(), 404 | 409 | 410 | 422) || code == Code::EmailMismatch => {
+        Some(code)
+            if matches!(answer.status.as_u16(), 404 | 409 | 410 | 422) || code == Code::EmailMismatch =>
+        {
             let detail = answer.body["detail"].as_str().unwrap_or(code.title());
             let errors = answer.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let problem = Problem { errors: errors.iter().map(fault).collect(), ..Problem::new(code, detail) };
+            let problem =
+                Problem { errors: errors.iter().map(fault).collect(), ..Problem::new(code, detail) };
             Err(problem.into())
         }
         _ => Ok(answer),

@@ -44,12 +44,20 @@ impl Auth {
     }
 
     /// Forgets the failures after a good login. What another counted since `before` was read stays counted.
-    pub(crate) async fn reset_failures(&self, context: &RequestContext, email: &EmailAddress) -> Result<(), Failure> {
+    pub(crate) async fn reset_failures(
+        &self,
+        context: &RequestContext,
+        email: &EmailAddress,
+    ) -> Result<(), Failure> {
         self.change(context, email, None, |throttle| (throttle.reset_failures(), ())).await
     }
 
     /// Counts a request for a link, `429` if there were too many; answers whether a mail may go to the address.
-    pub(crate) async fn admit_link(&self, context: &RequestContext, email: &EmailAddress) -> Result<bool, Failure> {
+    pub(crate) async fn admit_link(
+        &self,
+        context: &RequestContext,
+        email: &EmailAddress,
+    ) -> Result<bool, Failure> {
         let now = self.runtime.ambient.now();
         let counted = self
             .change(context, email, None, |throttle| {
@@ -61,7 +69,11 @@ impl Auth {
     }
 
     /// Counts a mail that nobody asked for by itself; answers whether it may go.
-    pub(crate) async fn admit_mail(&self, context: &RequestContext, email: &EmailAddress) -> Result<bool, Failure> {
+    pub(crate) async fn admit_mail(
+        &self,
+        context: &RequestContext,
+        email: &EmailAddress,
+    ) -> Result<bool, Failure> {
         let now = self.runtime.ambient.now();
         self.change(context, email, None, |throttle| {
             let counted = throttle.count_mail(now).is_ok();

@@ -62,7 +62,8 @@ impl PresentedToken {
 
     /// Whether it is the token that was sent last for this invitation.
     pub(crate) fn answers(&self, invitation: &Invitation) -> bool {
-        self.id == invitation.token_id && bool::from(self.hash.as_bytes().ct_eq(invitation.token_hash.as_bytes()))
+        self.id == invitation.token_id
+            && bool::from(self.hash.as_bytes().ct_eq(invitation.token_hash.as_bytes()))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Grant {
 
 /// Who has a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", content = "id", rename_all = "lowercase")]
+#[serde(tag = "type", content = "id", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Subject {
     /// A person.
     User(UserId),

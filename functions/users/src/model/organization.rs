@@ -97,7 +97,7 @@ impl Default for OrganizationLimits {
 
 /// What the admins of an organization decide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct OrganizationSettings {
     /// The role of a new member of whom nothing else was said.
     #[schemars(regex(pattern = patterns::ROLE_NAME))]

@@ -93,7 +93,11 @@ impl<'a> Access<'a> {
         }
         for scope in scopes {
             if let Scope::Team(team_id) = scope {
-                effective.add(Origin::Lead { team_id }, None, self.snapshot.held_as_lead(team_id, self.user_id));
+                effective.add(
+                    Origin::Lead { team_id },
+                    None,
+                    self.snapshot.held_as_lead(team_id, self.user_id),
+                );
             }
             for (grant_id, grant) in
                 self.snapshot.grants_at(scope).iter().filter(|(_, grant)| self.holds(grant))

@@ -6,9 +6,7 @@ use coder_core::{OrganizationId, Pattern, Permission as _, ProjectId, Scope, Tea
 
 use super::{Catalogue, RoleGraph};
 use crate::catalogue::TeamUpdate;
-use crate::model::{
-    Grant, GrantId, Granted, Membership, Organization, Role, Subject, TeamMember, TeamRole,
-};
+use crate::model::{Grant, GrantId, Granted, Membership, Organization, Role, Subject, TeamMember, TeamRole};
 use crate::tree::TeamTree;
 
 /// What a snapshot is made from. For questions about one person, that person's membership and team memberships

@@ -4,16 +4,16 @@ use coder_core::{Code, OrganizationId, Result, Timestamp};
 use coder_database::{Filter, Partition, Record};
 use coder_handler::Routes;
 use coder_middleware::{
-    Accepted, Access, Example, Filters, FreshSession, IfMatch, InSession, Json, List, PageOf, Patch, SignedIn,
-    State,
+    Accepted, Access, Example, Filters, FreshSession, IfMatch, InSession, Json, List, PageOf, Patch,
+    SignedIn, State,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::model::{
-    CONTAINER, Competency, MAX_PREFERENCES_BYTES, MembershipStatus, OrganizationKind, OrganizationStatus, User,
-    UserKind, UserStatus, patterns,
+    CONTAINER, Competency, MAX_PREFERENCES_BYTES, MembershipStatus, OrganizationKind, OrganizationStatus,
+    User, UserKind, UserStatus, patterns,
 };
 use crate::names::{Check, cleaned, folded};
 use crate::rules::UserAct;
@@ -132,7 +132,8 @@ impl ProfileWrite {
     fn onto(self, before: &User) -> User {
         let blank = User::new(before.kind, "");
         let known = |write: CompetencyWrite| {
-            let same = |one: &&Competency| folded(&one.name) == folded(&write.name) && one.level == write.level;
+            let same =
+                |one: &&Competency| folded(&one.name) == folded(&write.name) && one.level == write.level;
             let before = before.competencies.iter().find(same);
             let (verified_by, verified_at) =
                 before.map_or((None, None), |one| (one.verified_by, one.verified_at));
@@ -167,7 +168,7 @@ async fn update_me(
     let before = users.person(who.user_id).await?;
     if_match.check(&before.meta)?;
     let after = cleaned(patch.apply(&ProfileWrite::of(&before.data))?.onto(&before.data))?;
-    let answer = write(&users, &who, &before, after, "user.updated").await?;
+    let answer = write(&who, &before, after, "user.updated").await?;
     later(users.mirror_person(Acting::Request(who.context()), who.user_id).await);
     Ok(Json(answer))
 }
@@ -184,7 +185,8 @@ async fn deactivate_me(State(users): State<Users>, who: InSession) -> Result<Jso
 }
 
 async fn restore_me(State(users): State<Users>, who: InSession) -> Result<Json<Record<User>>> {
-    let act_of = |status| if status == UserStatus::Deactivated { UserAct::Reactivate } else { UserAct::Restore };
+    let act_of =
+        |status| if status == UserStatus::Deactivated { UserAct::Reactivate } else { UserAct::Restore };
     let before = users.person(who.user_id).await?;
     act(&users, &who, act_of(before.data.status), "user.reactivated").await.map(Json)
 }
@@ -198,22 +200,15 @@ async fn act(users: &Users, who: &InSession, act: UserAct, event: &str) -> Resul
     if after.status != UserStatus::Active {
         users.withdraw_ownership(acting, who.user_id, &after).await?;
     }
-    let record = write(users, who, &before, after, event).await?;
+    let record = write(who, &before, after, event).await?;
     later(users.mirror_person(acting, who.user_id).await);
     Ok(record)
 }
 
-async fn write(
-    users: &Users,
-    who: &InSession,
-    before: &Record<User>,
-    after: User,
-    event: &str,
-) -> Result<Record<User>> {
+async fn write(who: &InSession, before: &Record<User>, after: User, event: &str) -> Result<Record<User>> {
     let mut unit = who.begin(CONTAINER, Partition::user(who.user_id)).await?;
     let (record, changes) = unit.replace(before, after)?;
-    let data = json!({"userId": who.user_id, "deleteAfter": record.data.delete_after, "at": users.now()});
-    unit.emit_changes(event, &record.meta.id, data, &changes);
+    unit.emit_changes(event, &record.meta.id, json!({"userId": who.user_id}), &changes);
     Ok(unit.commit(Json(record)).await?.0)
 }
 
@@ -251,7 +246,7 @@ async fn update_preferences(
     check.json_size("", &preferences, MAX_PREFERENCES_BYTES);
     check.finish()?;
     let after = User { preferences: preferences.clone(), ..before.data.clone() };
-    write(&users, &who, &before, after, "user.updated").await?;
+    write(&who, &before, after, "user.updated").await?;
     Ok(Json(Preferences(preferences)))
 }
 

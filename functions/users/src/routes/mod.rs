@@ -4,14 +4,18 @@ pub mod agents;
 pub mod authorize;
 pub mod grants;
 pub mod internal;
+pub mod invitation_answers;
 pub mod invitations;
+pub mod invite;
 pub mod me;
 pub mod members;
 pub mod organizations;
 pub mod people;
 pub mod permissions;
+pub mod project_profile;
 pub mod projects;
 pub mod roles;
+mod search;
 pub mod team_members;
 pub mod teams;
 
@@ -29,6 +33,7 @@ pub fn routes() -> Routes<Users> {
         teams::routes,
         team_members::routes,
         projects::routes,
+        project_profile::routes,
         roles::routes,
         permissions::routes,
         grants::routes,

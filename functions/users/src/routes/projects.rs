@@ -1,13 +1,11 @@
 //! Projects: their life, and the profile of their application.
 
-use coder_core::{Code, Failure, Problem, ProjectId, Result, Scope, StoredAnswer, TeamId, UserId};
-use coder_database::{Change, Filter, Meta, Record};
+use coder_core::{Code, Failure, Problem, ProjectId, Result, Scope, TeamId, UserId};
+use coder_database::{Filter, Meta, Record};
 use coder_handler::crud::Words;
 use coder_handler::{Crud as _, Resource, Routes};
-use coder_middleware::answer::{describe_json, render_json};
 use coder_middleware::{
-    Access as _, Allowed, Answer, Body, Example, Filters, IfMatch, Json, NoContent, OperationDescription, Patch,
-    Path, State, Unit,
+    Access as _, Allowed, Body, Example, Filters, IfMatch, Json, NoContent, Path, State, Unit,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,15 +14,11 @@ use serde_json::{Value, json};
 use super::teams::{check_scope_gift, snapshot_for_teams};
 use crate::catalogue::{ProjectCreate, ProjectDelete, ProjectRead, ProjectUpdate};
 use crate::model::{
-    CONTAINER, Environment, EnvironmentKind, Project, ProjectProfile, ProjectStatus, Repository, RepositoryProvider,
-    claims,
+    CONTAINER, Environment, EnvironmentKind, Project, ProjectStatus, Repository, RepositoryProvider, claims,
 };
-use crate::names::{Check, Clean as _, cleaned};
+use crate::names::{Check, Clean as _};
 use crate::rules::Limit;
 use crate::service::{Snapshot, Users};
-
-/// Bytes of JSON up to which an event tells a changed value.
-const MAX_TOLD: usize = 2048;
 
 /// Adds the routes.
 pub fn routes(routes: Routes<Users>) -> Routes<Users> {
@@ -41,8 +35,6 @@ pub fn routes(routes: Routes<Users>) -> Routes<Users> {
         .problems([Code::InvalidState])
         .post(&verb("restore"), "restore_project", "Bring an archived project back", restore_project)
         .problems([Code::InvalidState])
-        .get(&verb("profile"), "get_project_profile", "Read what a project's application is like", get_profile)
-        .patch(&verb("profile"), "update_project_profile", "Change a project's profile", update_profile)
 }
 
 /// What a client writes of a project.
@@ -171,10 +163,12 @@ impl Resource for Project {
     type Delete = ProjectDelete;
 
     const CONTAINER: &'static str = CONTAINER;
-    const WORDS: Words = coder_handler::words!("project", "projects", "/projects", "projectId", project, projects);
+    const WORDS: Words =
+        coder_handler::words!("project", "projects", "/projects", "projectId", project, projects);
 
     fn writable(&self) -> ProjectWrite {
-        let Self { name, key, description, team_id, lead_user_id, repositories, environments, .. } = self.clone();
+        let Self { name, key, description, team_id, lead_user_id, repositories, environments, .. } =
+            self.clone();
         ProjectWrite { name, key, description, team_id, lead_user_id, repositories, environments }
     }
 
@@ -341,85 +335,24 @@ async fn turn(
     unit.commit(Json(Project::view(record))).await
 }
 
-/// A project's profile, with the project's `ETag`.
-#[derive(Debug)]
-struct Profile(Record<Project>);
-
-impl Example for ProjectProfile {
-    fn example() -> Self {
-        let technical = json!({"languages": ["Rust"], "architecture": "modular monolith"});
-        Self { technical: technical.as_object().cloned().unwrap_or_default(), ..Self::default() }
-    }
-}
-
-impl Answer for Profile {
-    fn describe(operation: &mut OperationDescription) {
-        describe_json::<ProjectProfile>(operation, 200, "Done.", &["ETag"]);
-    }
-
-    fn render(&self) -> Result<StoredAnswer> {
-        let etag = format!("\"{}\"", self.0.meta.etag);
-        render_json(200, &self.0.data.profile, vec![("etag".to_owned(), etag)])
-    }
-}
-
-async fn get_profile(
-    State(users): State<Users>,
-    who: Allowed<ProjectRead>,
-    Path(id): Path<ProjectId>,
-) -> Result<Profile> {
-    users.projects.get(&who.partition(), &id.to_string()).await.map(Profile)
-}
-
-async fn update_profile(
-    State(users): State<Users>,
-    who: Allowed<ProjectUpdate>,
-    Path(id): Path<ProjectId>,
-    if_match: IfMatch,
-    patch: Patch<ProjectProfile>,
-) -> Result<Profile> {
-    let before = users.projects.get(&who.partition(), &id.to_string()).await?;
-    if_match.check(&before.meta)?;
-    let profile = cleaned(patch.apply(&before.data.profile)?)?;
-    let mut unit = who.transaction(CONTAINER).await?;
-    let parts = |profile: &ProjectProfile| serde_json::to_value(profile).map_err(Failure::internal);
-    let changes = coder_database::audit::changes(&parts(&before.data.profile)?, &parts(&profile)?, &[]);
-    let (record, _) = unit.replace(&before, Project { profile, ..before.data.clone() })?;
-    let told: Vec<Change> = changes.into_iter().map(told).collect();
-    unit.emit_changes("project.updated", &record.meta.id, Project::event(&record), &told);
-    unit.commit(Profile(record)).await
-}
-
-/// A change of the profile as events tell it: an event has less room than a profile.
-fn told(change: Change) -> Change {
-    let fits = |value: &Value| value.to_string().len() <= MAX_TOLD;
-    let brief = |value: Value| if fits(&value) { value } else { json!("[too long]") };
-    Change { path: format!("/profile{}", change.path), from: brief(change.from), to: brief(change.to) }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{Change, ProjectFilters, told};
+    use super::ProjectFilters;
     use coder_middleware::Filters as _;
 
     #[test]
     fn a_search_finds_the_usual_spellings_and_the_beginning_of_the_key() {
-        let filter = |q: &str| ProjectFilters { team_id: None, status: None, q: Some(q.into()) }.filter().unwrap();
+        let filter =
+            |q: &str| ProjectFilters { team_id: None, status: None, q: Some(q.into()) }.filter().unwrap();
         let project = json!({"name": "Web shop", "key": "SHOP"});
-        for (q, found) in [("shop", true), ("SHO", true), ("web", true), ("WEB S", false), ("hop", true), ("x", false)] {
+        for (q, found) in
+            [("shop", true), ("SHO", true), ("web", true), ("WEB S", true), ("hop", true), ("bsh", false)]
+        {
             assert_eq!(filter(q).matches(&project), found, "{q}");
         }
         assert!(filter("über").matches(&json!({"name": "Über uns", "key": "U1"})));
         assert!(ProjectFilters { team_id: None, status: None, q: None }.filter().is_none());
-    }
-
-    #[test]
-    fn events_tell_small_changes_whole() {
-        let change = |to| Change { path: "/scale".into(), from: json!({}), to };
-        assert_eq!(told(change(json!({"users": 5}))).to, json!({"users": 5}));
-        let large = told(change(json!({"note": "x".repeat(5000)})));
-        assert_eq!((large.path.as_str(), large.from, large.to), ("/profile/scale", json!({}), json!("[too long]")));
     }
 }

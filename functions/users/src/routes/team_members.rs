@@ -4,7 +4,7 @@ use coder_core::{Code, Problem, Result, TeamId, UserId};
 use coder_database::{Filter, Record};
 use coder_handler::Routes;
 use coder_middleware::{
-    Access as _, Allowed, Body, Example, Filters, Json, List, NoContent, PageOf, Paths, Path, State,
+    Access as _, Allowed, Body, Example, Filters, Json, List, NoContent, PageOf, Path, Paths, State,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,12 @@ pub fn routes(routes: Routes<Users>) -> Routes<Users> {
     let (all, one) = ("/teams/{teamId}/members", "/teams/{teamId}/members/{userId}");
     routes
         .get(all, "list_team_members", "List who is in a team", list_team_members)
-        .put(one, "put_team_member", "Add a member of the organization to a team, or change the role in it", put)
+        .put(
+            one,
+            "put_team_member",
+            "Add a member of the organization to a team, or change the role in it",
+            put,
+        )
         .problems([Code::LimitReached])
         .delete(one, "remove_team_member", "Take somebody out of a team", remove)
 }
@@ -95,6 +100,8 @@ async fn put(
         return Ok(Json(same.clone()));
     }
     let mut unit = who.transaction(CONTAINER).await?;
+    // First of all, so that of two that add the same person at once the second runs again and finds them there.
+    users.raise_version(&mut unit, &snapshot.organization)?;
     let place = TeamMember { team_id, user_id, role: write.role };
     let record = if let Some(before) = before {
         unit.replace(&before, place)?.0
@@ -109,7 +116,6 @@ async fn put(
         check_team_gift(&users, who.context(), &snapshot, team_id, None)?;
         unit.create(id, place)?
     };
-    users.raise_version(&mut unit, &snapshot.organization)?;
     unit.emit("team-member.added", &record.meta.id, event(&record.data));
     unit.commit(Json(record)).await
 }

@@ -4,8 +4,8 @@ use coder_core::{Code, Failure, OrganizationId, Problem, Result, Scope, TeamId, 
 use coder_database::{Entity as _, Filter, Query, Record};
 use coder_handler::crud::Words;
 use coder_handler::{Crud as _, Resource, Routes};
-use coder_middleware::{Allowed, Example, Filters, Json, List, PageOf, RequestContext, State, Unit};
 use coder_middleware::Access as _;
+use coder_middleware::{Allowed, Example, Filters, Json, List, PageOf, RequestContext, State, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -195,7 +195,11 @@ impl Resource for Team {
         let snapshot = snapshot_for_teams(users, who.organization_id, who.user_id, &parents, &[]).await?;
         let old = before.data.parent_team_id;
         if team.parent_team_id != old {
-            snapshot.permissions.teams().check_parent(Some(id), team.parent_team_id).map_err(Problem::from)?;
+            snapshot
+                .permissions
+                .teams()
+                .check_parent(Some(id), team.parent_team_id)
+                .map_err(Problem::from)?;
             for parent in parents {
                 check_team_gift(users, who.context(), &snapshot, parent, old)?;
                 check_scope_gift(users, who.context(), &snapshot, Scope::Team(id), parent, old)?;

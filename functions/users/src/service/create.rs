@@ -38,8 +38,11 @@ impl Users {
         let record = unit.create(id, organization)?;
         unit.emit("organization.created", &record.meta.id, json!({"organizationId": id}));
         self.first_owner(&mut unit, owner)?;
-        acting.commit(unit).await?;
-        Ok(record)
+        match acting.commit(unit).await {
+            // The same registration came twice at once.
+            Err(failure) if failure.code() == Some(Code::AlreadyExists) => self.organization(id).await,
+            outcome => outcome.map(|()| record),
+        }
     }
 
     fn first_owner(&self, unit: &mut Transaction, owner: &Record<User>) -> Result<()> {

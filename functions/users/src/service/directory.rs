@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Users;
 use crate::model::{
-    Membership, MembershipStatus, Organization, OrganizationKind, OrganizationStatus, User, UserKind, UserStatus,
+    Membership, MembershipStatus, Organization, OrganizationKind, OrganizationStatus, User, UserKind,
+    UserStatus,
 };
 use crate::permissions::Rank;
 

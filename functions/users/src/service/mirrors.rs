@@ -68,7 +68,9 @@ impl Users {
         let user_id = person.id()?;
         let mut tries = 0;
         loop {
-            let Some(membership) = self.find_membership(organization_id, user_id).await? else { return Ok(()) };
+            let Some(membership) = self.find_membership(organization_id, user_id).await? else {
+                return Ok(());
+            };
             if membership.data.person == PersonMirror::from(&person.data) {
                 return Ok(());
             }

@@ -6,13 +6,16 @@
 //! first left. What stands in two partitions is written truth first; its mirror follows ([`mirrors`]), once at
 //! once and once more by the consumer of the event, and is repaired every night.
 
+mod access_time;
 mod acting;
 pub mod create;
 pub mod directory;
 pub mod gift;
 pub mod members;
+pub mod membership_change;
 pub mod mirrors;
 pub mod provision;
+pub mod role_use;
 pub mod snapshot;
 pub mod withdrawal;
 
@@ -29,8 +32,8 @@ pub use acting::Acting;
 pub use snapshot::Snapshot;
 
 use crate::model::{
-    CONTAINER, Grant, Invitation, InvitationToken, Membership, MembershipRef, Organization, Project, Role, Team,
-    TeamMember, User,
+    CONTAINER, Grant, Invitation, InvitationRef, InvitationToken, Membership, MembershipRef, Organization,
+    Project, Role, Team, TeamMember, User,
 };
 use crate::permissions::Catalogue;
 use crate::rules::LimitReached;
@@ -77,6 +80,8 @@ pub struct Parts {
     pub claims: Repository<Claim>,
     /// Look-ups of invitations; in `token:`.
     pub invitation_tokens: Repository<InvitationToken>,
+    /// Look-ups of pending invitations by address; in `invited:`.
+    pub invitation_refs: Repository<InvitationRef>,
 }
 
 impl Deref for Users {
@@ -104,6 +109,7 @@ impl Users {
             invitations: Repository::new(store.clone(), CONTAINER),
             claims: Repository::new(store.clone(), CONTAINER),
             invitation_tokens: Repository::new(store.clone(), CONTAINER),
+            invitation_refs: Repository::new(store.clone(), CONTAINER),
             peers,
             runtime,
         }))

@@ -1,7 +1,7 @@
 //! A new person, as the `auth` group registers them: the profile, and a first membership. Every step looks first
 //! at what is there, so that a repeat after a failure goes on where the last one ended.
 
-use coder_core::{OrganizationId, Problem, Result, UserId};
+use coder_core::{Code, OrganizationId, Problem, Result, UserId};
 use coder_database::{Partition, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,10 @@ impl Users {
         let organization_id = match &wanted.invitation_token {
             Some(token) => {
                 let verified = person.data.email.as_deref().filter(|_| wanted.email_verified);
-                Some(crate::routes::invitations::accept_by_token(self, acting, token, &person, verified).await?)
+                Some(
+                    crate::routes::invitations::accept_by_token(self, acting, token, &person, verified)
+                        .await?,
+                )
             }
             None if self.places(user_id).await?.is_empty() => {
                 Some(self.first_organization(acting, &person, wanted.organization_name).await?)
@@ -74,9 +77,14 @@ impl Users {
         let person = cleaned(person)?;
         let user_id = wanted.user_id;
         let mut unit = acting.begin(Partition::user(user_id));
-        let record = unit.create(user_id, person)?;
-        unit.emit("user.created", &record.meta.id, json!({"userId": user_id, "kind": UserKind::Human}));
-        acting.commit(unit).await?;
+        unit.create(user_id, person)?;
+        let event = json!({"userId": user_id, "kind": UserKind::Human});
+        unit.emit("user.created", &user_id.to_string(), event);
+        match acting.commit(unit).await {
+            // The same registration came twice at once.
+            Err(failure) if failure.code() == Some(Code::AlreadyExists) => {}
+            outcome => outcome?,
+        }
         // Read back, because only a stored record can be written again.
         self.person(user_id).await
     }
@@ -101,4 +109,3 @@ impl Users {
         Ok(id)
     }
 }
-

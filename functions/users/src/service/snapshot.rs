@@ -4,7 +4,7 @@ use coder_core::{Failure, OrganizationId, ProjectId, Scope, TeamId, UserId};
 use coder_database::{Filter, Partition, Record};
 
 use super::{MAX_GRANTS, MAX_ROLES, Users};
-use crate::model::{GrantId, Membership, Organization};
+use crate::model::{GrantId, Membership, Organization, OrganizationStatus};
 use crate::permissions::{Access, OrganizationSnapshot, SnapshotParts};
 
 /// An organization and what decides permissions in it. The document was read first, so that a write under its tag
@@ -97,8 +97,12 @@ impl Users {
         &self,
         organization_id: OrganizationId,
         organization: Record<Organization>,
-        parts: SnapshotParts,
+        mut parts: SnapshotParts,
     ) -> Snapshot {
+        // In a suspended organization nobody may do anything.
+        if organization.data.status == OrganizationStatus::Suspended {
+            parts.memberships.clear();
+        }
         let permissions =
             OrganizationSnapshot::new(organization_id, &organization.data, &self.catalogue, parts);
         Snapshot { organization, permissions }

@@ -72,8 +72,9 @@ impl Chain {
         let span =
             tracing::info_span!("request", request.id = %request_id, trace.parent = %identity.traceparent);
         // 2. Measure: from here on, whatever happens is counted, refusals included.
-        let measure = chain.metrics.start(chain.ambient.now());
-        let method = request.method().clone();
+        let began = chain.ambient.now();
+        let measure = chain.metrics.start(began);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         request.extensions_mut().insert(identity.clone());
         let mut response = {
             let work = AssertUnwindSafe(tracing::Instrument::instrument(
@@ -94,7 +95,12 @@ impl Chain {
         }
         let operation = response.extensions().get::<Operation>().map_or("none", |operation| operation.0);
         let group = response.extensions().get::<Group>().map_or(chain.group, |group| group.0);
-        measure.finish(chain.ambient.now(), group, operation, &method, response.status().as_u16());
+        let status = response.status().as_u16();
+        let now = chain.ambient.now();
+        let took_ms = now.duration_since(began).as_millis();
+        // The query is left out: it can carry what a log must not keep.
+        tracing::debug!(request.id = %request_id, group, operation, http.method = %method, http.path = %path, http.status = status, took_ms, "answered");
+        measure.finish(now, group, operation, &method, status);
         response
     }
 

@@ -149,7 +149,7 @@ async function receive(response, code) {
       code.textContent = text;
     }
   } catch (error) {
-    code.textContent = `${text}\n… broken off: ${error.message}`;
+    code.textContent = `${text}\n… ${error.name === "AbortError" ? "stopped" : `broken off: ${error.message}`}`;
     return "";
   }
 }

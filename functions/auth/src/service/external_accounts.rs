@@ -1,0 +1,181 @@
+//! To which account an external login leads: linked, found, or made.
+
+use coder_core::{Code, Failure, Problem, UserId};
+use coder_database::Record;
+use coder_middleware::RequestContext;
+use serde_json::json;
+
+use super::Auth;
+use super::acting::{self, Acting};
+use super::people::NewPerson;
+use super::providers::LoginProvider;
+use super::sessions::emit;
+use crate::email::EmailAddress;
+use crate::model::{Alias, EmailClaim, ExternalLogin, Identity};
+use crate::oidc::ExternalIdentity;
+use crate::oidc::account::{may_link_by_email, role};
+
+impl Auth {
+    /// The person whom an external account belongs to. Both halves must be there: a person's own half is what
+    /// they take away when they unlink it.
+    async fn linked_user(&self, identity: &ExternalIdentity) -> Result<Option<UserId>, Failure> {
+        let key = ExternalLogin::key(&identity.issuer, &identity.subject);
+        let partition = ExternalLogin::partition(&identity.issuer, &identity.subject);
+        let Some(found) = self.logins.find(&partition, &key).await? else { return Ok(None) };
+        let user_id = found.data.user_id;
+        let own = self.logins.find(&ExternalLogin::mirror_partition(user_id), &key).await?;
+        Ok(own.map(|_| user_id))
+    }
+
+    /// Links an external account to a person: the account's half first, which makes it theirs alone.
+    pub(crate) async fn link(
+        &self,
+        context: &RequestContext,
+        provider: &LoginProvider,
+        identity: &ExternalIdentity,
+        user_id: UserId,
+    ) -> Result<(), Failure> {
+        let acting = Acting::Request(context);
+        let (issuer, subject) = (identity.issuer.clone(), identity.subject.clone());
+        let key = ExternalLogin::key(&issuer, &subject);
+        let partition = ExternalLogin::partition(&issuer, &subject);
+        let linked_at = self.runtime.ambient.now();
+        let login =
+            ExternalLogin { user_id, provider_id: provider.id.to_string(), issuer, subject, linked_at };
+        if let Some(found) = self.logins.find(&partition, &key).await? {
+            if found.data.user_id != user_id {
+                if self.linked_user(identity).await?.is_some() {
+                    let detail = "This login is linked to another account.";
+                    return Err(Problem::new(Code::AlreadyExists, detail).into());
+                }
+                // Left over from somebody who has unlinked it.
+                let mut unit = acting.begin(partition).without_audit();
+                unit.replace(&found, login.clone())?;
+                acting.commit(unit).await?;
+            }
+        } else {
+            let mut unit = acting.begin(partition).without_audit();
+            unit.create(&key, login.clone())?;
+            acting.commit(unit).await.map_err(super::stale_if_taken)?;
+        }
+        let own = ExternalLogin::mirror_partition(user_id);
+        if self.logins.find(&own, &key).await?.is_none() {
+            let mut unit = acting.begin(own);
+            unit.act_as(acting::person(context, user_id));
+            let data = json!({"userId": user_id, "providerId": provider.id});
+            unit.create(&key, login)?;
+            emit(&mut unit, provider.owner, "external-login.linked", &user_id.to_string(), data);
+            acting.commit(unit).await?;
+        }
+        Ok(())
+    }
+
+    /// Every external account of a person.
+    pub(crate) async fn external_logins(
+        &self,
+        user_id: UserId,
+    ) -> Result<Vec<Record<ExternalLogin>>, Failure> {
+        self.logins.all(&ExternalLogin::mirror_partition(user_id), None, 1000).await
+    }
+
+    /// Forgets the account's half of a link that the person has taken back.
+    pub(crate) async fn drop_external_account(
+        &self,
+        acting: Acting<'_>,
+        login: &ExternalLogin,
+    ) -> Result<(), Failure> {
+        let partition = ExternalLogin::partition(&login.issuer, &login.subject);
+        let key = ExternalLogin::key(&login.issuer, &login.subject);
+        let found = self.logins.find(&partition, &key).await?;
+        let Some(found) = found.filter(|found| found.data.user_id == login.user_id) else { return Ok(()) };
+        let mut unit = acting.begin(partition).without_audit();
+        unit.delete(&found)?;
+        acting.commit(unit).await
+    }
+
+    /// The person behind an external identity: the one that it is linked to, the one who has its address where
+    /// the provider speaks for the address's domain, or a new one where the provider's settings say so.
+    pub(crate) async fn external_account(
+        &self,
+        context: &RequestContext,
+        provider: &LoginProvider,
+        identity: &ExternalIdentity,
+    ) -> Result<UserId, Failure> {
+        if let Some(user_id) = self.linked_user(identity).await? {
+            return Ok(user_id);
+        }
+        let email = identity.email.as_ref().ok_or_else(refused)?;
+        let user_id = match self.find_by_email(email).await? {
+            Some((user_id, _)) => {
+                let domain = email.domain().to_owned();
+                let owner = self.organization_of(Alias::Domain(&domain)).await?;
+                let verified =
+                    if owner.is_some() && owner == provider.owner { vec![domain] } else { Vec::new() };
+                if !may_link_by_email(identity, &verified) {
+                    return Err(refused());
+                }
+                user_id
+            }
+            None => {
+                let vouched = identity.email_verified || !provider.settings.allowed_tenant_ids.is_empty();
+                if !provider.settings.auto_provision || !vouched {
+                    return Err(refused());
+                }
+                self.make_external_account(context, provider, identity, email).await?
+            }
+        };
+        self.link(context, provider, identity, user_id).await?;
+        Ok(user_id)
+    }
+
+    /// Makes an account without a password for a person whom a provider vouches for.
+    async fn make_external_account(
+        &self,
+        context: &RequestContext,
+        provider: &LoginProvider,
+        identity: &ExternalIdentity,
+        email: &EmailAddress,
+    ) -> Result<UserId, Failure> {
+        let acting = Acting::Request(context);
+        let user_id: UserId = self.runtime.ambient.new_id();
+        if !self.claim_email(acting, email, user_id).await? {
+            return Err(refused());
+        }
+        let display_name = identity.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let display_name: String = display_name.unwrap_or(email.local_part()).chars().take(120).collect();
+        let person = NewPerson {
+            user_id,
+            email,
+            display_name: &display_name,
+            organization_name: None,
+            invitation_token: None,
+            email_verified: true,
+            joins: provider.owner.map(|owner| (owner, role(&provider.settings, identity))),
+        };
+        let provisioned = self.provision(&person).await?;
+        let mut new = Identity::new(email.clone());
+        new.email_verified_at = Some(self.runtime.ambient.now());
+        new.managed_by_organization_id = self.organization_of(Alias::Domain(email.domain())).await?;
+        let mut unit = acting.begin(Identity::partition(user_id));
+        unit.act_as(acting::person(context, user_id));
+        unit.create(user_id, new)?;
+        let organization_id = provisioned.organization_id;
+        let data = json!({
+            "userId": user_id, "email": email, "method": "external",
+            "organizationId": organization_id, "invited": false,
+        });
+        emit(&mut unit, organization_id, "identity.registered", &user_id.to_string(), data);
+        acting.commit(unit).await?;
+        let mut claim = acting.begin(EmailClaim::partition(email)).without_audit();
+        self.activate_claim(&mut claim, email).await?;
+        acting.commit(claim).await?;
+        Ok(user_id)
+    }
+}
+
+/// Nobody is signed in; the same words whether or not anybody has the address.
+pub(crate) fn refused() -> Failure {
+    let detail =
+        "This login belongs to no account here. Sign in in another way and link it, or ask to be invited.";
+    Problem::new(Code::Forbidden, detail).into()
+}

@@ -1,0 +1,198 @@
+//! Making accounts.
+
+use coder_config::{EmailVerification, Registration};
+use coder_core::{Code, Failure, Problem, UserId};
+use coder_database::Transaction;
+use coder_middleware::{Access as _, Anyone, RequestContext};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::Auth;
+use super::acting::{self, Acting};
+use super::answer::{Client, RegisterAnswer, TokenAnswer};
+use super::mail::MailKind;
+use super::people::{NewPerson, Provisioned};
+use super::sessions::{NewSession, emit};
+use crate::email::EmailAddress;
+use crate::model::{AuthPolicy, CONTAINER, ClaimState, EmailClaim, Identity};
+use crate::password::{self, PasswordOwner};
+
+/// Somebody who wants an account.
+#[derive(Debug)]
+pub(crate) struct Applicant {
+    pub(crate) email: EmailAddress,
+    pub(crate) password: SecretString,
+    pub(crate) display_name: String,
+    pub(crate) organization_name: Option<String>,
+    pub(crate) invitation_token: Option<SecretString>,
+    pub(crate) client: Client,
+}
+
+impl Auth {
+    /// Registers a person. The address is claimed first; what fails later leaves a claim that lapses by itself.
+    pub(crate) async fn register(
+        &self,
+        who: &Anyone,
+        applicant: &Applicant,
+    ) -> Result<RegisterAnswer, Failure> {
+        let (context, email) = (who.context(), &applicant.email);
+        let invited = applicant.invitation_token.is_some();
+        match self.runtime.settings.registration {
+            Registration::Closed => return Err(closed("Nobody can register here at present.")),
+            Registration::Invite if !invited => {
+                return Err(closed("An invitation is needed to register here."));
+            }
+            _ => {}
+        }
+        check_password(applicant)?;
+        let hash = self.hasher.hash(&applicant.password).await?;
+        let mut unit = who.begin(CONTAINER, EmailClaim::partition(email)).await?;
+        let user_id = self.runtime.ambient.new_id();
+        if !self.claim_email(Acting::Request(context), email, user_id).await? {
+            if self.runtime.settings.email_verification == EmailVerification::Optional {
+                let detail = "There is an account with this address; sign in.";
+                return Err(Problem::new(Code::AlreadyExists, detail).into());
+            }
+            if self.admit_mail(context, email).await? {
+                let kind = MailKind::AlreadyRegistered;
+                self.postbox.post(&mut unit, &self.runtime, email, kind, &self.page("login"))?;
+            }
+            return unit.commit(RegisterAnswer::LinkSent).await;
+        }
+        // Holding the invitation's token proves the address: it was mailed there.
+        let answer = self.make_account(context, applicant, user_id, hash, invited).await?;
+        if !invited && self.admit_mail(context, email).await? {
+            self.send_verification(context, email, Some(user_id), true).await?;
+        }
+        self.activate_claim(&mut unit, email).await?;
+        unit.commit(answer).await
+    }
+
+    /// Makes the person, the identity and, where nothing has to be confirmed first, a session. The address is
+    /// claimed already.
+    pub(crate) async fn make_account(
+        &self,
+        context: &RequestContext,
+        applicant: &Applicant,
+        user_id: UserId,
+        hash: String,
+        verified: bool,
+    ) -> Result<RegisterAnswer, Failure> {
+        let acting = Acting::Request(context);
+        let email = &applicant.email;
+        let person = NewPerson {
+            user_id,
+            email,
+            display_name: &applicant.display_name,
+            organization_name: applicant.organization_name.as_deref(),
+            invitation_token: applicant.invitation_token.as_ref().map(ExposeSecret::expose_secret),
+            email_verified: verified,
+            joins: None,
+        };
+        let provisioned = match self.provision(&person).await {
+            Ok(provisioned) => provisioned,
+            Err(failure) => {
+                // A refusal is final, so the address is free again at once; else the claim lapses by itself.
+                if failure.code().is_some_and(|code| code.status() < 500) {
+                    self.release_claim(acting, email, user_id).await?;
+                }
+                return Err(failure);
+            }
+        };
+        let now = self.runtime.ambient.now();
+        let mut identity = Identity::new(email.clone());
+        identity.email_verified_at = verified.then_some(now);
+        identity.set_password(hash, now);
+        let mut unit = acting.begin(Identity::partition(user_id));
+        unit.act_as(acting::person(context, user_id));
+        unit.create(user_id, identity.clone())?;
+        let Provisioned { organization_id, memberships } = provisioned;
+        let invited = applicant.invitation_token.is_some();
+        let data = json!({
+            "userId": user_id, "email": email, "method": "password",
+            "organizationId": organization_id, "invited": invited,
+        });
+        emit(&mut unit, organization_id, "identity.registered", &user_id.to_string(), data);
+        let required = self.runtime.settings.email_verification == EmailVerification::Required;
+        if required && !verified {
+            acting.commit(unit).await?;
+            return Ok(RegisterAnswer::LinkSent);
+        }
+        let new = NewSession {
+            user_id,
+            identity: &identity,
+            memberships: &memberships,
+            method: "password",
+            amr: vec!["pwd".to_owned()],
+            client: &applicant.client,
+        };
+        let (answer, _) = self.open_session(context, &mut unit, new).await?;
+        acting.commit(unit).await?;
+        Ok(RegisterAnswer::Tokens(TokenAnswer { status: 201, ..answer }))
+    }
+
+    /// Claims an address for a while; answers whether it was free, or this person's already.
+    pub(crate) async fn claim_email(
+        &self,
+        acting: Acting<'_>,
+        email: &EmailAddress,
+        user_id: UserId,
+    ) -> Result<bool, Failure> {
+        let mut unit = acting.begin(EmailClaim::partition(email)).without_audit();
+        let mut record =
+            unit.record(EmailClaim::id(email), EmailClaim { user_id, state: ClaimState::Pending });
+        record.expires_at = Some(self.runtime.ambient.after(EmailClaim::PENDING_SECONDS));
+        unit.insert(&record)?;
+        match acting.commit(unit).await {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.code() == Some(Code::AlreadyExists) => {
+                let found = self.claims.find(&EmailClaim::partition(email), &EmailClaim::id(email)).await?;
+                Ok(found.is_some_and(|found| found.data.user_id == user_id))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Makes a claim last, in a transaction on its partition.
+    pub(crate) async fn activate_claim(
+        &self,
+        unit: &mut Transaction,
+        email: &EmailAddress,
+    ) -> Result<(), Failure> {
+        let found = self.claims.find(&EmailClaim::partition(email), &EmailClaim::id(email)).await?;
+        let before = found.ok_or(Failure::Stale)?;
+        let mut record = before.clone();
+        record.data.state = ClaimState::Active;
+        record.expires_at = None;
+        unit.update(&before, record).map(|_| ())
+    }
+
+    /// Gives an address back, if it is still this person's.
+    pub(crate) async fn release_claim(
+        &self,
+        acting: Acting<'_>,
+        email: &EmailAddress,
+        user_id: UserId,
+    ) -> Result<(), Failure> {
+        let partition = EmailClaim::partition(email);
+        let found = self.claims.find(&partition, &EmailClaim::id(email)).await?;
+        if let Some(claim) = found.filter(|claim| claim.data.user_id == user_id) {
+            let mut unit = acting.begin(partition).without_audit();
+            unit.delete(&claim)?;
+            acting.commit(unit).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a password that breaks a rule, naming every rule.
+pub(crate) fn check_password(applicant: &Applicant) -> Result<(), Failure> {
+    let owner = PasswordOwner { email: &applicant.email, display_name: Some(&applicant.display_name) };
+    let min_length = AuthPolicy::default().password_min_length;
+    let faults = password::check(applicant.password.expose_secret(), min_length, owner, "/password");
+    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults).into()) }
+}
+
+fn closed(detail: &str) -> Failure {
+    Problem::new(Code::RegistrationClosed, detail).into()
+}

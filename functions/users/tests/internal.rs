@@ -1,0 +1,112 @@
+//! What other groups are answered.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+#[tokio::test]
+async fn provisioning_twice_makes_one_person_and_one_organization() {
+    let world = World::start().await;
+    let id = coder_core::id::EXAMPLE;
+    let body =
+        json!({"userId": id, "email": " Ada@Example.com", "displayName": "Ada", "emailVerified": true});
+    let first = world.service(Method::POST, "/internal/provision", Some(body.clone())).await.expect(200);
+    let again = world.service(Method::POST, "/internal/provision", Some(body)).await.expect(200);
+    assert_eq!((&first["created"], &again["created"]), (&json!(true), &json!(false)));
+    assert_eq!(first["memberships"], again["memberships"]);
+    assert_eq!(first["organizationId"], again["organizationId"]);
+    assert_eq!(first["email"], "ada@example.com");
+    let membership = &first["memberships"][0];
+    assert_eq!((&membership["roles"], &membership["rank"]), (&json!(["owner"]), &json!("owner")));
+    assert_eq!((&membership["kind"], &membership["isDefault"]), (&json!("personal"), &json!(true)));
+    let created = world.events(format!("user:{id}"), "user.created").await;
+    assert_eq!((created.len(), &created[0]["userId"]), (1, &json!(id.to_string())));
+    assert_eq!(world.events(format!("org:{id}"), "membership.added").await.len(), 1);
+}
+
+#[tokio::test]
+async fn names_that_collide_get_different_slugs() {
+    let world = World::start().await;
+    let (one, two) = (world.person("Ada Lovelace").await, world.person("Ada Lovelace").await);
+    let slug = async |of: &crate::harness::Person| {
+        world.get(of, "/organizations/current").await.expect(200)["slug"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (slug(&one).await, slug(&two).await);
+    assert_eq!(one, "ada-lovelace");
+    assert!(two.starts_with("ada-lovelace-"), "{two}");
+}
+
+#[tokio::test]
+async fn a_bad_token_refuses_and_leaves_a_person_who_can_come_again() {
+    let world = World::start().await;
+    let id = coder_core::id::EXAMPLE;
+    let mut body =
+        json!({"userId": id, "email": "a@example.com", "displayName": "Ada", "invitationToken": "nope"});
+    let refused = world.service(Method::POST, "/internal/provision", Some(body.clone())).await;
+    assert!(refused.status.is_client_error(), "{}", refused.body);
+    body["invitationToken"] = Value::Null;
+    body.as_object_mut().unwrap().remove("invitationToken");
+    let answer = world.service(Method::POST, "/internal/provision", Some(body)).await.expect(200);
+    assert_eq!(answer["memberships"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn permissions_follow_membership_and_nothing_else() {
+    let world = World::start().await;
+    let owner = world.founder("Ada").await;
+    let stranger = world.person("Eve").await;
+    let ask = async |user: &crate::harness::Person, scope: Value| {
+        let body = json!({"organizationId": owner.organization, "userId": user.id, "scope": scope});
+        world.service(Method::POST, "/internal/permissions", Some(body)).await.expect(200)
+    };
+    let organization = json!({"type": "organization", "id": owner.organization});
+    assert_eq!(ask(&owner, organization.clone()).await["permissions"], json!(["*"]));
+    assert_eq!(ask(&stranger, organization).await["permissions"], json!([]));
+    let elsewhere = json!({"type": "project", "id": coder_core::id::EXAMPLE});
+    assert_eq!(
+        ask(&owner, elsewhere.clone()).await["permissions"],
+        json!(["*"]),
+        "the look-up then finds nothing"
+    );
+    let body = json!({"organizationId": coder_core::id::EXAMPLE, "userId": owner.id, "scope": elsewhere});
+    let nowhere = world.service(Method::POST, "/internal/permissions", Some(body)).await.expect(200);
+    assert_eq!(nowhere, json!({"permissions": [], "permissionVersion": 0}));
+    let seen = world.get(&owner, &format!("/members/{}", owner.id)).await.expect(200);
+    assert_eq!(seen["lastAccessAt"], "2026-01-05T12:01:00Z", "the first question noted the access");
+}
+
+#[tokio::test]
+async fn the_same_registration_at_once_makes_one_of_each() {
+    let world = World::start().await;
+    let id = coder_core::id::EXAMPLE;
+    let body = json!({"userId": id, "email": "a@example.com", "displayName": "Ada", "emailVerified": true});
+    let call = || world.service(Method::POST, "/internal/provision", Some(body.clone()));
+    let (one, two) = tokio::join!(call(), call());
+    assert_eq!(one.expect(200)["memberships"], two.expect(200)["memberships"]);
+    assert_eq!(world.events(format!("org:{id}"), "organization.created").await.len(), 1);
+}
+
+#[tokio::test]
+async fn in_a_suspended_organization_nobody_may_do_anything() {
+    let world = World::start().await;
+    let owner = world.founder("Ada").await;
+    world.get(&owner, "/organizations/current").await.expect(200);
+    world.suspend(&owner).await;
+    world.get(&owner, "/organizations/current").await.refused(403, "forbidden");
+    let known = world.service(Method::GET, &format!("/internal/memberships?userId={}", owner.id), None).await;
+    assert_eq!(known.expect(200)["memberships"], json!([]));
+    world.get(&owner, "/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn people_may_not_ask_as_services() {
+    let world = World::start().await;
+    let owner = world.founder("Ada").await;
+    let path = format!("/internal/memberships?userId={}", owner.id);
+    world.get(&owner, &path).await.refused(403, "forbidden");
+    let known = world.service(Method::GET, &path, None).await.expect(200);
+    assert_eq!(known["memberships"][0]["kind"], "company");
+    let unknown = format!("/internal/memberships?userId={}", coder_core::id::EXAMPLE);
+    world.service(Method::GET, &unknown, None).await.refused(404, "not_found");
+}

@@ -1,0 +1,150 @@
+//! The `coder` command as a process: how it starts, what it says, how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery staple 7";
+
+/// A running `coder dev`.
+struct Running {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    url: String,
+    greeting: Vec<String>,
+}
+
+fn coder(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coder"));
+    command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn start(directory: &Path, arguments: &[&str]) -> Running {
+    let all: Vec<&str> = ["dev", "--port", "0", "--data-dir", "data"].iter().chain(arguments).copied().collect();
+    let mut child = coder(directory, &all).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let (mut url, mut greeting) = (String::new(), Vec::new());
+    loop {
+        let mut line = String::new();
+        if output.read_line(&mut line).unwrap() == 0 {
+            let mut error = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+            panic!("it ended before it was ready: {greeting:?} {error}");
+        }
+        if let Some(address) = line.trim().strip_prefix("ready ") {
+            address.clone_into(&mut url);
+        }
+        greeting.push(line.trim_end().to_owned());
+        if !url.is_empty() && line.trim() == "Ctrl-C stops it" {
+            return Running { child, output, url, greeting };
+        }
+    }
+}
+
+impl Running {
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn end(mut self) -> Option<i32> {
+        let status = self.child.wait().unwrap();
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        status.code()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let reply = reqwest::Client::new().post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
+            (reply.status().as_u16(), reply.json().await.unwrap_or_default())
+        })
+    }
+}
+
+/// Runs to the end; answers the exit code and the lines on standard error.
+fn refused(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Vec<String>) {
+    let output = coder(directory, arguments).envs(variables.iter().copied()).output().unwrap();
+    let lines = String::from_utf8(output.stderr).unwrap().lines().map(str::to_owned).collect();
+    (output.status.code(), lines)
+}
+
+#[test]
+fn it_starts_says_where_and_ends_at_ctrl_c() {
+    let directory = tempfile::tempdir().unwrap();
+    let running = start(directory.path(), &[]);
+    let greeting = running.greeting.join("\n");
+    for word in ["/api/auth", "/api/users", "/docs", "sign in", "mail-outbox.jsonl"] {
+        assert!(greeting.contains(word), "no `{word}` in:\n{greeting}");
+    }
+    running.signal("-INT");
+    assert_eq!(running.end(), Some(0));
+}
+
+#[test]
+fn a_second_start_finds_everything_again_also_after_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let person = json!({"email": "ada@example.com", "password": PASSWORD, "displayName": "Ada"});
+    let login = json!({"email": "ada@example.com", "password": PASSWORD});
+    let running = start(directory.path(), &[]);
+    let (status, body) = running.post("/api/auth/register", &person);
+    assert_eq!(status, 201, "{body}");
+    running.signal("-KILL");
+    assert_eq!(running.end(), None);
+    for signal in ["-TERM", "-INT"] {
+        let running = start(directory.path(), &[]);
+        let (status, body) = running.post("/api/auth/login", &login);
+        assert_eq!(status, 200, "{body}");
+        running.signal(signal);
+        assert_eq!(running.end(), Some(0));
+    }
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_one_sentence_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    let corrupt = directory.path().join("corrupt");
+    std::fs::create_dir(&corrupt).unwrap();
+    std::fs::write(corrupt.join("docs.db"), "this is no database, whatever its name says; it is long enough to be read").unwrap();
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 6] = [
+        (&["dev", "--port", &port], &[], &[&port, "choose another"]),
+        (&["dev", "--port", "0", "--data-dir", "file/data"], &[], &["file/data", "another data directory"]),
+        (&["dev", "--port", "0", "--data-dir", "corrupt"], &[], &["docs.db", "restore a copy"]),
+        (&["dev", "--port", "0", "--only", "auth,nothing"], &[], &["nothing", "auth", "users"]),
+        (&["dev", "--port", "0"], &[("CODER_PROT", "1")], &["CODER_PROT", "CODER_PORT"]),
+        (&["dev", "--port", "0"], &[("CODER_MASTER_KEY", "short")], &["CODER_MASTER_KEY"]),
+    ];
+    for (arguments, variables, words) in cases {
+        let (code, lines) = refused(directory.path(), arguments, variables);
+        let text = lines.join("\n");
+        assert_eq!(code, Some(1), "{arguments:?}: {text}");
+        assert!(lines[0].starts_with("error: ") && !text.contains("panicked"), "{text}");
+        for word in words {
+            assert!(text.contains(word), "no `{word}` in: {text}");
+        }
+    }
+}
+
+#[test]
+fn generated_files_can_be_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    for (command, word) in [("manifest", "\"containers\""), ("settings", "CODER_PORT")] {
+        let output = coder(directory.path(), &[command, "--out", "-"]).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains(word), "{command}");
+    }
+    let (code, lines) = refused(directory.path(), &["manifest", "--check"], &[]);
+    assert_eq!(code, Some(1));
+    assert!(lines[0].contains("stale") && lines[0].contains("coder manifest"), "{lines:?}");
+}
