@@ -22,11 +22,13 @@ pub(crate) async fn forged(platform: &TestPlatform, good: &Client) -> Vec<(&'sta
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let unsigned = format!("{}.{}.", encode(&json!({"alg": "none", "typ": "at+jwt", "kid": kid})), parts[1]);
     let hs256 = |secret: &[u8]| {
-        let header = Header { kid: Some(kid.clone()), typ: Some("at+jwt".into()), ..Header::new(Algorithm::HS256) };
+        let header =
+            Header { kid: Some(kid.clone()), typ: Some("at+jwt".into()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap()
     };
     let strangers = |kid: &str, claims: &Value| {
-        let header = Header { kid: Some(kid.into()), typ: Some("at+jwt".into()), ..Header::new(Algorithm::RS256) };
+        let header =
+            Header { kid: Some(kid.into()), typ: Some("at+jwt".into()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_rsa_der(STRANGERS_KEY)).unwrap()
     };
     let mut other = claims.clone();
@@ -34,7 +36,8 @@ pub(crate) async fn forged(platform: &TestPlatform, good: &Client) -> Vec<(&'sta
     let swapped = format!("{}.{}.{}", parts[0], encode(&other), parts[2]);
     let service = {
         let header = Header { typ: Some("coder-service+jwt".into()), ..Header::new(Algorithm::HS256) };
-        let claims = json!({"iss": "users", "aud": "auth", "iat": claims["iat"], "exp": claims["exp"], "jti": "x"});
+        let claims =
+            json!({"iss": "users", "aud": "auth", "iat": claims["iat"], "exp": claims["exp"], "jti": "x"});
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&[0; 32])).unwrap()
     };
     vec![

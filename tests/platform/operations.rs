@@ -16,18 +16,23 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     pub(crate) security: Security,
     pub(crate) body: Option<Value>,
+    pub(crate) optional_body: bool,
     query: Vec<(String, Value)>,
 }
 
 /// All operations of the platform.
 pub(crate) fn all() -> Vec<Operation> {
     let groups = coder_platform::route_groups();
-    groups.iter().flat_map(|group| group.operations.iter().map(|operation| Operation::of(group.name, operation))).collect()
+    groups
+        .iter()
+        .flat_map(|group| group.operations.iter().map(|operation| Operation::of(group.name, operation)))
+        .collect()
 }
 
 impl Operation {
     fn of(group: &'static str, described: &OperationDescription) -> Self {
-        let required = described.parameters.iter().filter(|one| one.required && one.place == ParameterPlace::Query);
+        let required =
+            described.parameters.iter().filter(|one| one.required && one.place == ParameterPlace::Query);
         Self {
             id: described.id,
             group,
@@ -35,6 +40,7 @@ impl Operation {
             path: described.path.clone(),
             security: described.access(),
             body: described.body.as_ref().map(|body| body.example.clone()),
+            optional_body: described.body.as_ref().is_some_and(|body| body.optional),
             query: required.map(|one| (one.name.clone(), sample(&one.schema))).collect(),
         }
     }
@@ -50,7 +56,8 @@ impl Operation {
         for name in path_parameters(&self.path) {
             address = address.replace(&format!("{{{name}}}"), &team.parameter(&self.path, name));
         }
-        let query: Vec<String> = self.query.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+        let query: Vec<String> =
+            self.query.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
         if query.is_empty() { address } else { format!("{address}?{}", query.join("&")) }
     }
 }

@@ -15,7 +15,10 @@ async fn call(client: &Client, team: &Team, operation: &Operation, headers: &[(&
 fn protected() -> Vec<Operation> {
     let all = operations::all();
     let protected: Vec<_> = all.iter().filter(|one| one.security != Security::Anyone).cloned().collect();
-    assert!(protected.len() >= 60 && all.len() - protected.len() >= 10, "the list of operations is not whole");
+    assert!(
+        protected.len() >= 60 && all.len() - protected.len() >= 10,
+        "the list of operations is not whole"
+    );
     protected
 }
 
@@ -101,8 +104,19 @@ async fn a_viewer_changes_nothing() {
             continue;
         }
         let reply = call(&team.viewer, &team, &operation, &[]).await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (403, "forbidden"), "{}: {:?}", operation.id, reply.body);
-        assert!(reply.text("/detail").contains(permission.name), "{} does not name {}", operation.id, permission.name);
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (403, "forbidden"),
+            "{}: {:?}",
+            operation.id,
+            reply.body
+        );
+        assert!(
+            reply.text("/detail").contains(permission.name),
+            "{} does not name {}",
+            operation.id,
+            permission.name
+        );
         tried += 1;
     }
     exceptions.finish();
@@ -111,7 +125,9 @@ async fn a_viewer_changes_nothing() {
 
 #[test]
 fn the_proofs_cover_every_group() {
-    let groups: std::collections::BTreeSet<_> = operations::all().iter().map(|operation| operation.group).collect();
-    let declared: std::collections::BTreeSet<_> = coder_platform::route_groups().iter().map(|group| group.name).collect();
+    let groups: std::collections::BTreeSet<_> =
+        operations::all().iter().map(|operation| operation.group).collect();
+    let declared: std::collections::BTreeSet<_> =
+        coder_platform::route_groups().iter().map(|group| group.name).collect();
     assert_eq!(groups, declared);
 }

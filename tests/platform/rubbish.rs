@@ -51,14 +51,21 @@ fn bent(example: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-async fn send(client: &Client, team: &Team, operation: &Operation, body: Option<&Value>, tail: &str) -> Reply {
+async fn send(
+    client: &Client,
+    team: &Team,
+    operation: &Operation,
+    body: Option<&Value>,
+    tail: &str,
+) -> Reply {
     client.send(operation.method.clone(), &format!("{}{tail}", operation.address(team)), body, &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rubbish_is_refused_without_a_fault_of_ours() {
     let platform = TestPlatform::start().await;
-    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let mut runner =
+        TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let mut team = Team::of(&platform).await;
     for operation in operations::all() {
         for round in 0..ROUNDS {
@@ -73,7 +80,12 @@ async fn rubbish_is_refused_without_a_fault_of_ours() {
             let status = reply.status.as_u16();
             assert!(status < 500, "{} {tail} {body}: {status} {:?}", operation.id, reply.body);
             if (400..500).contains(&status) {
-                assert!(!reply.code().is_empty(), "{}: {status} is no problem: {:?}", operation.id, reply.body);
+                assert!(
+                    !reply.code().is_empty(),
+                    "{}: {status} is no problem: {:?}",
+                    operation.id,
+                    reply.body
+                );
                 assert_eq!(reply.header("content-type"), "application/problem+json", "{}", operation.id);
             }
             if status == 401 && operation.group != "auth" {
@@ -100,8 +112,12 @@ async fn bytes_that_are_no_json_are_refused() {
     ];
     for operation in operations::all().iter().filter(|one| one.body.is_some() && one.group == "users") {
         for (bytes, status) in bodies {
+            if bytes.is_empty() && operation.optional_body {
+                continue;
+            }
             let address = operation.address(&team);
-            let reply = team.owner.send_bytes(operation.method.clone(), &address, Some(bytes.to_vec()), &[]).await;
+            let reply =
+                team.owner.send_bytes(operation.method.clone(), &address, Some(bytes.to_vec()), &[]).await;
             let other = matches!(reply.status.as_u16(), 400 | 401 | 403 | 404 | 422);
             assert!(reply.status.as_u16() == status || other, "{}: {:?}", operation.id, reply);
         }

@@ -1,9 +1,12 @@
 //! The group over HTTP, on a whole platform of its own for each test.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod addresses;
 mod api_keys;
 mod authenticator;
 mod bootstrap;
+mod external;
+mod issuer;
 mod login;
 mod mfa;
 mod passwords;

@@ -84,12 +84,18 @@ async fn how_to_sign_in(platform: &Platform, url: &str) -> anyhow::Result<()> {
     let Some(auth) = platform.service::<coder_auth::Auth>("auth") else { return Ok(()) };
     terminal::line("To sign in first, register:");
     let body = r#"{"email":"you@example.com","password":"a long enough passphrase","displayName":"You","organizationName":"Acme"}"#;
-    terminal::line(&format!("  curl -s {url}/api/auth/register -H 'content-type: application/json' -d '{body}'"));
+    terminal::line(&format!(
+        "  curl -s {url}/api/auth/register -H 'content-type: application/json' -d '{body}'"
+    ));
     let token = auth.setup_token().await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
     if let Some(token) = token {
         terminal::line("or, once, become the owner of this installation:");
-        let body = format!(r#"{{"setupToken":"{token}","email":"you@example.com","password":"…","displayName":"You","organizationName":"Acme"}}"#);
-        terminal::line(&format!("  curl -s {url}/api/auth/bootstrap -H 'content-type: application/json' -d '{body}'"));
+        let body = format!(
+            r#"{{"setupToken":"{token}","email":"you@example.com","password":"…","displayName":"You","organizationName":"Acme"}}"#
+        );
+        terminal::line(&format!(
+            "  curl -s {url}/api/auth/bootstrap -H 'content-type: application/json' -d '{body}'"
+        ));
     }
     terminal::line("");
     Ok(())

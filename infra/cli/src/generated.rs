@@ -29,7 +29,7 @@ pub(crate) fn openapi(options: &Generated) -> anyhow::Result<()> {
     let directory = options.out.clone().unwrap_or_else(|| PathBuf::from("bicep/openapi"));
     for group in coder_platform::route_groups() {
         let path = directory.join(format!("{}.json", group.name));
-        settle(&path, &pretty(&openapi::document(&group, SERVER))?, options.check, "coder openapi")?;
+        settle(&path, &openapi::text(&openapi::document(&group, SERVER)), options.check, "coder openapi")?;
     }
     Ok(())
 }

@@ -21,12 +21,18 @@ struct Running {
 
 fn coder(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coder"));
-    command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
 fn start(directory: &Path, arguments: &[&str]) -> Running {
-    let all: Vec<&str> = ["dev", "--port", "0", "--data-dir", "data"].iter().chain(arguments).copied().collect();
+    let all: Vec<&str> =
+        ["dev", "--port", "0", "--data-dir", "data"].iter().chain(arguments).copied().collect();
     let mut child = coder(directory, &all).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let (mut url, mut greeting) = (String::new(), Vec::new());
@@ -63,7 +69,8 @@ impl Running {
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let reply = reqwest::Client::new().post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
+            let reply =
+                reqwest::Client::new().post(format!("{}{path}", self.url)).json(body).send().await.unwrap();
             (reply.status().as_u16(), reply.json().await.unwrap_or_default())
         })
     }
@@ -115,7 +122,11 @@ fn what_keeps_it_from_starting_is_one_sentence_with_what_to_do() {
     std::fs::write(directory.path().join("file"), "").unwrap();
     let corrupt = directory.path().join("corrupt");
     std::fs::create_dir(&corrupt).unwrap();
-    std::fs::write(corrupt.join("docs.db"), "this is no database, whatever its name says; it is long enough to be read").unwrap();
+    std::fs::write(
+        corrupt.join("docs.db"),
+        "this is no database, whatever its name says; it is long enough to be read",
+    )
+    .unwrap();
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
     let cases: [Case<'_>; 6] = [
         (&["dev", "--port", &port], &[], &[&port, "choose another"]),

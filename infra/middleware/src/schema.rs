@@ -11,13 +11,20 @@ use serde_json::Value;
 /// The most faults that one problem lists.
 pub const MAX_FAULTS: usize = 100;
 
-/// The schema as OpenAPI 3.0 writes it, everything inlined.
+/// The schema as OpenAPI 3.0 writes it: with its `title`, and with the named types inside it under
+/// `components/schemas`, whence the document takes them.
 pub fn for_openapi<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::openapi3().with(|settings| settings.meta_schema = None);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// The same with everything inlined, for what is taken apart field by field.
+pub(crate) fn inlined<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    strip(settings.into_generator().into_root_schema_for::<T>().to_value())
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// The schema that requests are checked with.
@@ -27,14 +34,6 @@ pub fn for_validation<T: JsonSchema>() -> Value {
         settings.meta_schema = None;
     });
     settings.into_generator().into_root_schema_for::<T>().to_value()
-}
-
-fn strip(mut schema: Value) -> Value {
-    if let Some(object) = schema.as_object_mut() {
-        object.remove("$schema");
-        object.remove("title");
-    }
-    schema
 }
 
 /// A validator for the schema. Patterns run in linear time, formats are checked.

@@ -107,4 +107,4 @@ impl TestPlatform {
 }
 
 /// A 3072-bit RSA key in PKCS#8, for tests only.
-pub const SIGNING_KEY: &[u8] = include_bytes!("signing-key.der");
+const SIGNING_KEY: &[u8] = include_bytes!("signing-key.der");

@@ -1,6 +1,7 @@
 //! To which account an external login leads: linked, found, or made.
 
-use coder_core::{Code, Failure, Problem, UserId};
+use coder_config::Registration;
+use coder_core::{Code, Failure, OrganizationId, Problem, UserId, text};
 use coder_database::Record;
 use coder_middleware::RequestContext;
 use serde_json::json;
@@ -13,7 +14,7 @@ use super::sessions::emit;
 use crate::email::EmailAddress;
 use crate::model::{Alias, EmailClaim, ExternalLogin, Identity};
 use crate::oidc::ExternalIdentity;
-use crate::oidc::account::{may_link_by_email, role};
+use crate::oidc::account::may_link_by_email;
 
 impl Auth {
     /// The person whom an external account belongs to. Both halves must be there: a person's own half is what
@@ -105,61 +106,63 @@ impl Auth {
             return Ok(user_id);
         }
         let email = identity.email.as_ref().ok_or_else(refused)?;
+        let domain = email.domain().to_owned();
+        let owner = self.organization_of(Alias::Domain(&domain)).await?;
+        let spoken_for = owner.is_some() && owner == provider.owner;
         let user_id = match self.find_by_email(email).await? {
-            Some((user_id, _)) => {
-                let domain = email.domain().to_owned();
-                let owner = self.organization_of(Alias::Domain(&domain)).await?;
-                let verified =
-                    if owner.is_some() && owner == provider.owner { vec![domain] } else { Vec::new() };
-                if !may_link_by_email(identity, &verified) {
+            Some((user_id, found)) => {
+                let domains = if spoken_for { vec![domain] } else { Vec::new() };
+                // Whoever registered with the address without reading mail there must not get its owner's login.
+                if found.data.email_verified_at.is_none() || !may_link_by_email(identity, &domains) {
                     return Err(refused());
                 }
                 user_id
             }
             None => {
+                let closed = self.runtime.settings.registration == Registration::Closed;
                 let vouched = identity.email_verified || !provider.settings.allowed_tenant_ids.is_empty();
-                if !provider.settings.auto_provision || !vouched {
+                if closed || !provider.settings.auto_provision || !vouched {
                     return Err(refused());
                 }
-                self.make_external_account(context, provider, identity, email).await?
+                // An organization's provider can claim any address; only its own domains are taken as confirmed.
+                let confirmed = identity.email_verified && (spoken_for || provider.owner.is_none());
+                self.make_external_account(context, identity, email, confirmed, owner).await?
             }
         };
         self.link(context, provider, identity, user_id).await?;
         Ok(user_id)
     }
 
-    /// Makes an account without a password for a person whom a provider vouches for.
+    /// Makes an account without a password. An address that is not confirmed yet gets a link.
     async fn make_external_account(
         &self,
         context: &RequestContext,
-        provider: &LoginProvider,
         identity: &ExternalIdentity,
         email: &EmailAddress,
+        confirmed: bool,
+        managed_by: Option<OrganizationId>,
     ) -> Result<UserId, Failure> {
         let acting = Acting::Request(context);
         let user_id: UserId = self.runtime.ambient.new_id();
         if !self.claim_email(acting, email, user_id).await? {
             return Err(refused());
         }
-        let display_name = identity.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-        let display_name: String = display_name.unwrap_or(email.local_part()).chars().take(120).collect();
+        let display_name = display_name(identity, email);
         let person = NewPerson {
             user_id,
             email,
             display_name: &display_name,
             organization_name: None,
             invitation_token: None,
-            email_verified: true,
-            joins: provider.owner.map(|owner| (owner, role(&provider.settings, identity))),
+            email_verified: confirmed,
         };
-        let provisioned = self.provision(&person).await?;
+        let organization_id = self.provision(&person).await?.organization_id;
         let mut new = Identity::new(email.clone());
-        new.email_verified_at = Some(self.runtime.ambient.now());
-        new.managed_by_organization_id = self.organization_of(Alias::Domain(email.domain())).await?;
+        new.email_verified_at = confirmed.then(|| self.runtime.ambient.now());
+        new.managed_by_organization_id = managed_by;
         let mut unit = acting.begin(Identity::partition(user_id));
         unit.act_as(acting::person(context, user_id));
         unit.create(user_id, new)?;
-        let organization_id = provisioned.organization_id;
         let data = json!({
             "userId": user_id, "email": email, "method": "external",
             "organizationId": organization_id, "invited": false,
@@ -169,8 +172,18 @@ impl Auth {
         let mut claim = acting.begin(EmailClaim::partition(email)).without_audit();
         self.activate_claim(&mut claim, email).await?;
         acting.commit(claim).await?;
+        if !confirmed && self.admit_mail(context, email).await? {
+            self.send_verification(context, email, Some(user_id), true).await?;
+        }
         Ok(user_id)
     }
+}
+
+/// What the provider calls the person, as far as the platform takes such names.
+fn display_name(identity: &ExternalIdentity, email: &EmailAddress) -> String {
+    let named = identity.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let usable = named.filter(|name| !text::has_refused_characters(name, false));
+    usable.unwrap_or(email.local_part()).chars().take(120).collect()
 }
 
 /// Nobody is signed in; the same words whether or not anybody has the address.

@@ -20,8 +20,6 @@ pub(crate) struct NewPerson<'a> {
     pub(crate) organization_name: Option<&'a str>,
     pub(crate) invitation_token: Option<&'a str>,
     pub(crate) email_verified: bool,
-    /// The organization that an external provider's people belong to, and the role that they get there.
-    pub(crate) joins: Option<(OrganizationId, &'a str)>,
 }
 
 /// A person as the users group knows them.
@@ -85,9 +83,6 @@ impl Auth {
             "displayName": person.display_name,
             "emailVerified": person.email_verified,
         });
-        if let Some((organization_id, role)) = person.joins {
-            body["membership"] = json!({"organizationId": organization_id, "role": role});
-        }
         for (name, value) in
             [("organizationName", person.organization_name), ("invitationToken", person.invitation_token)]
         {

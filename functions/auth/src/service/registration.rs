@@ -87,7 +87,6 @@ impl Auth {
             organization_name: applicant.organization_name.as_deref(),
             invitation_token: applicant.invitation_token.as_ref().map(ExposeSecret::expose_secret),
             email_verified: verified,
-            joins: None,
         };
         let provisioned = match self.provision(&person).await {
             Ok(provisioned) => provisioned,

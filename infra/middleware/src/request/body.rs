@@ -92,6 +92,8 @@ where
         let mut patch = schema::for_openapi::<W>();
         if let Some(patch) = patch.as_object_mut() {
             patch.remove("required");
+            let title = patch.get("title").and_then(Value::as_str).map(|title| format!("{title}Patch"));
+            patch.insert("title".into(), title.into());
         }
         operation.body = Some(BodyDescription {
             media_types: MERGE_PATCH,

@@ -25,7 +25,7 @@ impl<S: Sync, T: DeserializeOwned + JsonSchema + Send + 'static> Input<S> for Qu
 
 /// Adds the fields of `T` to the operation's parameters and to the schema of its query string.
 pub(crate) fn describe<T: JsonSchema>(operation: &mut OperationDescription) {
-    let shown = schema::for_openapi::<T>();
+    let shown = schema::inlined::<T>();
     let checked = schema::for_validation::<T>();
     let required = shown["required"].as_array().cloned().unwrap_or_default();
     for (name, field) in shown["properties"].as_object().into_iter().flatten() {

@@ -1,18 +1,25 @@
 //! The OpenAPI 3.0.3 document of a group, derived from its declaration.
 
-use coder_core::{Code, Problem, id};
+mod components;
+
+use std::collections::BTreeMap;
+
+use coder_core::{Code, id};
 use coder_middleware::describe::{AnswerDescription, ParameterPlace};
 use coder_middleware::{OperationDescription, Security};
 use serde_json::{Map, Value, json};
 
 use crate::group::Group;
+use components::Components;
 
 /// The document of a group. `server` is the platform's public address.
 pub fn document(group: &Group, server: &str) -> Value {
+    let mut components = Components::default();
     let mut paths = Map::new();
     for operation in group.operations.iter().filter(|operation| !operation.hidden) {
+        let described = describe(group.name, operation, &mut components);
         let item = paths.entry(operation.path.clone()).or_insert_with(|| json!({}));
-        item[operation.method.as_str().to_ascii_lowercase()] = describe(group.name, operation);
+        item[operation.method.as_str().to_ascii_lowercase()] = described;
     }
     json!({
         "openapi": "3.0.3",
@@ -25,32 +32,47 @@ pub fn document(group: &Group, server: &str) -> Value {
         "servers": [{"url": server}],
         "tags": [{"name": group.name, "description": group.summary}],
         "paths": paths,
-        "components": {
-            "schemas": {"Problem": problem_schema()},
-            "responses": problem_responses(),
-            "securitySchemes": {
-                "accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            },
-        },
+        "components": components.finish(),
     })
 }
 
-fn describe(group: &str, operation: &OperationDescription) -> Value {
+/// The document as text that compares well: a line for each path and each component.
+pub fn text(document: &Value) -> String {
+    let entries = |value: &Value, indent: &str| {
+        let lines = value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| format!("{indent}{}: {value}", json!(name)));
+        lines.collect::<Vec<_>>().join(",\n")
+    };
+    let parts = document.as_object().into_iter().flatten().map(|(name, value)| match name.as_str() {
+        "paths" => format!("\"paths\": {{\n{}\n}}", entries(value, " ")),
+        "components" => {
+            let kinds = value.as_object().into_iter().flatten();
+            let kinds = kinds.map(|(kind, value)| format!(" \"{kind}\": {{\n{}\n }}", entries(value, "  ")));
+            format!("\"components\": {{\n{}\n}}", kinds.collect::<Vec<_>>().join(",\n"))
+        }
+        _ => format!("{}: {value}", json!(name)),
+    });
+    format!("{{\n{}\n}}\n", parts.collect::<Vec<_>>().join(",\n"))
+}
+
+fn describe(group: &str, operation: &OperationDescription, components: &mut Components) -> Value {
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
         "description": description(operation),
         "tags": [group],
         "security": security(operation.access()),
-        "responses": responses(operation),
+        "responses": responses(operation, components),
     });
-    let parameters = parameters(operation);
+    let parameters = parameters(operation, components);
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
     }
     if let Some(body) = &operation.body {
-        let media = json!({"schema": body.schema, "example": body.example});
+        let media = json!({"schema": components.schema(&body.schema, &body.example)});
         let content: Map<String, Value> =
             body.media_types.iter().map(|name| ((*name).to_owned(), media.clone())).collect();
         described["requestBody"] = json!({"required": !body.optional, "content": content});
@@ -87,7 +109,7 @@ fn security(security: Security) -> Value {
     }
 }
 
-fn parameters(operation: &OperationDescription) -> Vec<Value> {
+fn parameters(operation: &OperationDescription, components: &mut Components) -> Vec<Value> {
     let mut parameters = Vec::new();
     for name in path_parameters(&operation.path) {
         let is_id = name.ends_with("Id") || name == "id";
@@ -114,7 +136,7 @@ fn parameters(operation: &OperationDescription) -> Vec<Value> {
             "description": "Makes a repetition within 24 hours harmless: it gets the first answer.",
         }));
     }
-    parameters
+    parameters.into_iter().map(|parameter| components.parameter(parameter)).collect()
 }
 
 /// The names between braces.
@@ -122,33 +144,25 @@ pub fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-fn responses(operation: &OperationDescription) -> Value {
+fn responses(operation: &OperationDescription, components: &mut Components) -> Value {
     let mut responses = Map::new();
     for answer in &operation.answers {
-        responses.insert(answer.status.to_string(), success(answer));
+        responses.insert(answer.status.to_string(), success(answer, components));
     }
-    let mut by_status: std::collections::BTreeMap<u16, Vec<Code>> = std::collections::BTreeMap::new();
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in operation.problem_codes() {
         by_status.entry(code.status()).or_default().push(code);
     }
     for (status, codes) in by_status {
-        // One shared response a status keeps the document small; the codes that can occur are in the extension
-        // only where they are not all of the status.
-        let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        let reference = json!({"$ref": format!("#/components/responses/Problem{status}")});
-        responses.insert(status.to_string(), reference);
-        let listed = responses.entry("x-problem-codes".to_owned()).or_insert_with(|| json!([]));
-        if let Some(list) = listed.as_array_mut() {
-            list.extend(names.into_iter().map(Value::from));
-        }
+        responses.insert(status.to_string(), components.problems(status, &codes));
     }
     Value::Object(responses)
 }
 
-fn success(answer: &AnswerDescription) -> Value {
+fn success(answer: &AnswerDescription, components: &mut Components) -> Value {
     let mut described = json!({"description": answer.description});
     if let Some((media_type, schema, example)) = &answer.body {
-        described["content"][*media_type] = json!({"schema": schema, "example": example});
+        described["content"][*media_type] = json!({"schema": components.schema(schema, example)});
     }
     let headers: Map<String, Value> = answer
         .headers
@@ -159,53 +173,4 @@ fn success(answer: &AnswerDescription) -> Value {
         described["headers"] = Value::Object(headers);
     }
     described
-}
-
-fn problem_schema() -> Value {
-    json!({
-        "type": "object",
-        "description": "A failed request (RFC 9457).",
-        "required": ["type", "title", "status", "detail", "code", "requestId"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"type": "string"},
-            "requestId": {"type": "string"},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "code", "message"],
-                    "properties": {
-                        "pointer": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"},
-                    },
-                },
-            },
-        },
-    })
-}
-
-fn problem_responses() -> Value {
-    let mut responses = Map::new();
-    let mut statuses: Vec<u16> = Code::ALL.iter().map(|code| code.status()).collect();
-    statuses.sort_unstable();
-    statuses.dedup();
-    for status in statuses {
-        let codes: Vec<Code> = Code::ALL.iter().copied().filter(|code| code.status() == status).collect();
-        let names: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-        let example =
-            codes.first().map(|code| Problem::new(*code, code.title()).to_json(&id::EXAMPLE.to_string()));
-        responses.insert(
-            format!("Problem{status}"),
-            json!({
-                "description": format!("Refused: {}.", names.join(", ")),
-                "content": {"application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/Problem"}, "example": example,
-                }},
-            }),
-        );
-    }
-    Value::Object(responses)
 }

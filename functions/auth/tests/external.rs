@@ -1,0 +1,213 @@
+//! Login with a provider, against one that says what the test wants.
+
+use coder_testkit::{Reply, TestPlatform};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::issuer::{CALLBACK, Issuer, parameter};
+use crate::support::{ADA, ada, all_stored, registration};
+
+const NEW: &str = "grace@example.com";
+
+fn verified(email: &str) -> Value {
+    json!({"email": email, "email_verified": true, "name": "Grace Hopper"})
+}
+
+fn landed(reply: &Reply) -> Url {
+    assert_eq!(reply.status.as_u16(), 302, "{:?}", reply.body);
+    let url = Url::parse(reply.header("location")).unwrap();
+    assert!(url.as_str().starts_with(CALLBACK), "{url}");
+    assert_eq!(parameter(&url, "state").as_deref(), Some("mine"));
+    url
+}
+
+async fn exchange(platform: &TestPlatform, reply: &Reply) -> Reply {
+    let code = parameter(&landed(reply), "code").unwrap();
+    platform.nobody().post("/api/auth/external/exchange", json!({"code": code})).await
+}
+
+#[tokio::test]
+async fn a_token_with_a_wrong_nonce_or_from_a_foreign_tenant_signs_nobody_in() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let more = json!({"allowedTenantIds": ["our-tenant"], "autoProvision": true});
+    let provider = issuer.register(&ada, more).await;
+    let mut claims = verified(NEW);
+    claims["tid"] = json!("our-tenant");
+    claims["nonce"] = json!("another");
+    issuer.come_back(&platform, &provider, claims.clone()).await.expect_problem(401, "invalid_credentials");
+    claims.as_object_mut().unwrap().remove("nonce");
+    claims["tid"] = json!("their-tenant");
+    issuer.come_back(&platform, &provider, claims.clone()).await.expect_problem(401, "invalid_credentials");
+    claims["aud"] = json!("somebody else");
+    issuer.come_back(&platform, &provider, claims).await.expect_problem(401, "invalid_credentials");
+    // Nobody has come of it: the address is free.
+    platform.nobody().post("/api/auth/register", registration(NEW)).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_unverified_address_leads_to_nobodys_account() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let provider = issuer.register(&ada, json!({"autoProvision": true})).await;
+    let unverified = json!({"email": ADA, "email_verified": false});
+    issuer.come_back(&platform, &provider, unverified).await.expect_problem(403, "forbidden");
+    // Nor does a verified one, since the provider does not speak for its domain.
+    issuer.come_back(&platform, &provider, verified(ADA)).await.expect_problem(403, "forbidden");
+    let unknown = json!({"email": NEW, "email_verified": false});
+    issuer.come_back(&platform, &provider, unknown).await.expect_problem(403, "forbidden");
+    issuer.come_back(&platform, &provider, json!({})).await.expect_problem(403, "forbidden");
+    let partition = format!("user:{}", ada.user_id.unwrap());
+    assert_eq!(all_stored(&platform, &partition, "external-login").await, Vec::<Value>::new());
+    assert_eq!(all_stored(&platform, &partition, "session").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_person_gets_an_account_and_finds_it_again() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let provider = issuer.register(&ada, json!({"autoProvision": true})).await;
+    let back = issuer.come_back(&platform, &provider, verified(NEW)).await;
+    assert!(!back.header("location").contains("eyJ"), "no token stands in an address");
+    let tokens = exchange(&platform, &back).await.expect(200);
+    exchange(&platform, &back).await.expect_problem(401, "invalid_credentials");
+    let grace = platform.signed_in(NEW, &tokens.body).await;
+
+    // The same account, whatever its address is by now.
+    let again = issuer.come_back(&platform, &provider, verified("hopper@example.org")).await;
+    let again = exchange(&platform, &again).await.expect(200);
+    assert_eq!(again.text("/userId"), grace.user_id.unwrap().to_string());
+
+    // Without a password it is the only way in.
+    let logins = grace.get("/api/auth/external/logins").await.expect(200);
+    assert_eq!(
+        (logins.text("/items/0/providerId"), logins.body["items"].as_array().unwrap().len()),
+        (provider, 1)
+    );
+    let login = format!("/api/auth/external/logins/{}", logins.text("/items/0/id"));
+    grace.delete(&login).await.expect_problem(409, "last_login_method");
+    ada.delete(&login).await.expect_problem(404, "not_found");
+    let redeemed = issuer.redeemed();
+    assert!(redeemed.iter().all(|form| form["code_verifier"].as_str().unwrap().len() == 43), "{redeemed:?}");
+}
+
+#[tokio::test]
+async fn a_person_links_an_account_and_takes_it_back() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let provider = issuer.register(&ada, json!({})).await;
+    issuer.come_back(&platform, &provider, verified(NEW)).await.expect_problem(403, "forbidden");
+
+    let start = format!("/api/auth/external/{provider}/start");
+    let body = json!({"redirectUri": CALLBACK, "state": "mine"});
+    platform.nobody().post(&start, body.clone()).await.expect_problem(401, "unauthenticated");
+    let out = ada.post(&start, body.clone()).await.expect(200).text("/authorizationUrl");
+    let back = issuer.return_from(&platform, &provider, &out, verified(NEW)).await;
+    assert_eq!(parameter(&landed(&back), "linked"), Some(provider.clone()));
+
+    let back = issuer.come_back(&platform, &provider, verified(NEW)).await;
+    let tokens = exchange(&platform, &back).await.expect(200);
+    assert_eq!(tokens.text("/userId"), ada.user_id.unwrap().to_string());
+
+    // It is nobody else's meanwhile.
+    let other = platform.register("other@example.com", None).await;
+    let out = other.post(&start, body).await.expect(200).text("/authorizationUrl");
+    issuer.return_from(&platform, &provider, &out, verified(NEW)).await.expect_problem(409, "already_exists");
+
+    let logins = ada.get("/api/auth/external/logins").await.expect(200);
+    ada.delete(&format!("/api/auth/external/logins/{}", logins.text("/items/0/id"))).await.expect(204);
+    issuer.come_back(&platform, &provider, verified(NEW)).await.expect_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_login_is_taken_once_at_its_own_provider_and_ends_where_it_may() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let provider = issuer.register(&ada, json!({"autoProvision": true})).await;
+    let other = issuer.register(&ada, json!({"autoProvision": true})).await;
+    let elsewhere = format!("/api/auth/external/{provider}/start?redirectUri=https://evil.example.com/");
+    platform.nobody().get(&elsewhere).await.expect_problem(400, "invalid_query");
+
+    let start = format!("/api/auth/external/{provider}/start?redirectUri={CALLBACK}&state=mine");
+    let out = platform.nobody().get(&start).await.expect(302).header("location").to_owned();
+    let crossed = issuer.return_from(&platform, &other, &out, verified(NEW)).await;
+    crossed.expect_problem(401, "invalid_credentials");
+    let back = issuer.return_from(&platform, &provider, &out, verified(NEW)).await;
+    exchange(&platform, &back).await.expect(200);
+    let twice = issuer.return_from(&platform, &provider, &out, verified(NEW)).await;
+    twice.expect_problem(401, "invalid_credentials");
+
+    let out = platform.nobody().get(&start).await.expect(302).header("location").to_owned();
+    let state = parameter(&Url::parse(&out).unwrap(), "state").unwrap();
+    let denied = format!("/api/auth/external/{provider}/callback?error=access_denied&state={state}");
+    let denied = landed(&platform.nobody().get(&denied).await);
+    assert_eq!(
+        (parameter(&denied, "error").as_deref(), parameter(&denied, "code")),
+        (Some("access_denied"), None)
+    );
+}
+
+#[tokio::test]
+async fn providers_are_offered_by_organization_and_kept_by_its_administrators() {
+    let platform = TestPlatform::start().await;
+    let team = coder_testkit::Team::of(&platform).await;
+    let issuer = Issuer::start().await;
+    let provider = issuer.register(&team.admin, json!({"displayName": "Acme login"})).await;
+    let slug = team.owner.get("/api/users/organizations/current").await.expect(200).text("/slug");
+    let offers = format!("/api/auth/external/providers?organization={slug}");
+    let offered = platform.nobody().get(&offers).await.expect(200);
+    assert_eq!(offered.body["items"], json!([{"id": provider, "name": "Acme login"}]));
+    for nothing in ["", "?organization=nobody", "?email=somebody@example.com"] {
+        let offered =
+            platform.nobody().get(&format!("/api/auth/external/providers{nothing}")).await.expect(200);
+        assert_eq!(offered.body["items"], json!([]), "{nothing}");
+    }
+
+    let address = format!("/api/auth/providers/{provider}");
+    team.member.get(&address).await.expect(200);
+    team.stranger.get(&address).await.expect_problem(404, "not_found");
+    let refused =
+        team.member.patch(&address, json!({"enabled": false})).await.expect_problem(403, "forbidden");
+    assert!(refused.text("/detail").contains("auth.provider.update"));
+    team.admin.patch(&address, json!({"defaultRole": "owner"})).await.expect_problem(403, "forbidden");
+    team.admin.patch(&address, json!({"issuer": "https://login.example.com"})).await.expect(422);
+    team.admin.patch(&address, json!({"enabled": false})).await.expect(200);
+    assert_eq!(platform.nobody().get(&offers).await.expect(200).body["items"], json!([]));
+    let start = format!("/api/auth/external/{provider}/start?redirectUri={CALLBACK}");
+    platform.nobody().get(&start).await.expect_problem(404, "not_found");
+    team.admin.delete(&address).await.expect(204);
+    team.member.get(&address).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_another_or_not_public_is_refused() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let body = |issuer: &str| json!({"displayName": "Acme", "issuer": issuer, "clientId": "coder"});
+    for (address, code) in [
+        (format!("{}/", issuer.address), "issuer_mismatch"),
+        (format!("{}/elsewhere", issuer.address), "issuer_mismatch"),
+        ("http://192.168.1.1".to_owned(), "refused"),
+        ("https://169.254.169.254".to_owned(), "refused"),
+        ("http://login.example.com".to_owned(), "refused"),
+    ] {
+        let refused =
+            ada.post("/api/auth/providers", body(&address)).await.expect_problem(422, "validation_failed");
+        assert_eq!(refused.text("/errors/0/code"), code, "{address}");
+    }
+    let mut unknown = body(&issuer.address);
+    unknown["clientSecretRef"] = json!("secret:entra");
+    let refused = ada.post("/api/auth/providers", unknown.clone()).await.expect(422);
+    assert_eq!(
+        (refused.text("/errors/0/pointer"), refused.text("/errors/0/code")),
+        ("/clientSecretRef".into(), "unknown_secret".into())
+    );
+
+    let own = platform.data_dir().join("login-secrets").join(ada.organization_id.unwrap().to_string());
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("entra"), "hunter2").unwrap();
+    let made = ada.post("/api/auth/providers", unknown).await.expect(201);
+    assert!(!made.body.to_string().contains("hunter2"));
+    issuer.come_back(&platform, &made.text("/id"), verified(NEW)).await.expect_problem(403, "forbidden");
+    assert_eq!(issuer.redeemed()[0]["client_secret"], "hunter2");
+}
