@@ -36,7 +36,11 @@ fn every_operation_is_documented() {
             assert!(!operation.problem_codes().is_empty(), "{}", operation.id);
             let Some(body) = &operation.body else { continue };
             let validator = schema::validator(&body.validation).unwrap();
-            let faults = schema::faults(&validator, &body.example);
+            let mut faults = schema::faults(&validator, &body.example);
+            if body.patch {
+                // What a patch leaves out is there already.
+                faults.retain(|fault| fault.code != "required");
+            }
             assert!(faults.is_empty(), "the example of {} is refused: {faults:?}", operation.id);
         }
     }

@@ -105,3 +105,15 @@ async fn one_key_signs_after_a_restart() {
     let platform = platform.restart().await;
     assert_eq!(key_set(&platform).await, before);
 }
+
+#[tokio::test]
+async fn of_two_first_keys_one_signs() {
+    let platform = TestPlatform::start().await;
+    let before = key_set(&platform).await;
+    let other = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = aws_lc_rs::encoding::AsDer::as_der(&other).unwrap();
+    let auth: coder_auth::Auth = platform.platform.service("auth").unwrap();
+    auth.install_signing_key(der.as_ref()).await.unwrap();
+    assert_eq!(key_set(&platform).await, before);
+    ada(&platform).await.get("/api/auth/me").await.expect(200);
+}

@@ -110,7 +110,8 @@ impl Ambient {
     pub fn new_uuid(&self) -> Uuid {
         let milliseconds = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
         let next = |last: u64| Some((milliseconds << 12).max(last + 1));
-        let last = self.last_id.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).unwrap_or_else(|last| last);
+        let last =
+            self.last_id.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).unwrap_or_else(|last| last);
         let id = (milliseconds << 12).max(last + 1);
         let mut random = self.random::<10>();
         random[0] = (id >> 8).to_be_bytes()[7] & 0x0f;

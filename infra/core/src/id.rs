@@ -8,7 +8,7 @@ macro_rules! id_type {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord,
                  $crate::id::serde::Serialize, $crate::id::serde::Deserialize, $crate::id::schemars::JsonSchema)]
         #[serde(crate = "coder_core::id::serde", transparent)]
-        #[schemars(crate = "coder_core::id::schemars")]
+        #[schemars(crate = "coder_core::id::schemars", inline)]
         pub struct $name(#[schemars(with = "String", extend("format" = "uuid"))] $crate::id::Uuid);
 
         impl From<$crate::id::Uuid> for $name {

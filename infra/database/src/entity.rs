@@ -39,7 +39,7 @@ pub struct Meta {
 }
 
 /// A typed document as it was read or written.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Record<T> {
     /// The server's fields.
     #[serde(flatten)]
@@ -53,6 +53,22 @@ pub struct Record<T> {
     /// The store's tag at the time of reading; guards the next write.
     #[serde(skip)]
     pub(crate) store_etag: Option<String>,
+}
+
+/// The server's fields and the particular part, each described once.
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Record<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("{}Record", T::schema_name()).into()
+    }
+
+    fn schema_id() -> std::borrow::Cow<'static, str> {
+        format!("{}::Record<{}>", module_path!(), T::schema_id()).into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let parts = [generator.subschema_for::<Meta>(), generator.subschema_for::<T>()];
+        schemars::json_schema!({"allOf": parts})
+    }
 }
 
 /// The field in which a document with an end keeps it, so that a rewrite does not lose it.

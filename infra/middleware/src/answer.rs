@@ -117,6 +117,7 @@ impl Answer for NoContent {
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "{T}Page")]
 pub struct PageOf<T> {
     /// The resources of this page.
     pub items: Vec<T>,
@@ -124,8 +125,9 @@ pub struct PageOf<T> {
     pub next_cursor: Option<String>,
 }
 
-impl<T: Example> Example for PageOf<T> {
+/// An item's own schema has the example of an item.
+impl<T> Example for PageOf<T> {
     fn example() -> Self {
-        Self { items: vec![T::example()], next_cursor: None }
+        Self { items: Vec::new(), next_cursor: None }
     }
 }

@@ -76,6 +76,8 @@ pub struct BodyDescription {
     pub example: Value,
     /// Whether the body may be left out.
     pub optional: bool,
+    /// Whether the body is a merge patch: what it leaves out stays as it is.
+    pub patch: bool,
 }
 
 /// An answer of success.

@@ -4,8 +4,8 @@
 use coder_core::{Code, Fault};
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 /// The most faults that one problem lists.
@@ -15,7 +15,18 @@ pub const MAX_FAULTS: usize = 100;
 /// `components/schemas`, whence the document takes them.
 pub fn for_openapi<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| settings.meta_schema = None);
-    settings.into_generator().into_root_schema_for::<T>().to_value()
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    // The generator rewrites the root to the dialect of OpenAPI 3.0, but not what it puts under `components`.
+    for named in
+        schema.pointer_mut("/components/schemas").and_then(Value::as_object_mut).into_iter().flatten()
+    {
+        if let Ok(named) = <&mut Schema>::try_from(named.1) {
+            for transform in &mut SchemaSettings::openapi3().transforms {
+                transform.transform(named);
+            }
+        }
+    }
+    schema
 }
 
 /// The same with everything inlined, for what is taken apart field by field.

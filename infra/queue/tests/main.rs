@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use coder_core::{Actor, ActorKind, Ambient, ManualClock, OsEntropy, Timestamp};
 use coder_database::transaction::{Act, Committed};
 use coder_database::{
-    Container, DocumentStore, Filter, OutboxRecord, Partition, PlatformJob, Query, Record, Repository, Transaction,
+    Container, DocumentStore, Filter, OutboxRecord, Partition, PlatformJob, Query, Record, Repository,
+    Transaction,
 };
 use coder_embedded::{Options, SqliteStore};
 use coder_queue::dispatcher::MAX_ATTEMPTS;
@@ -47,7 +48,8 @@ async fn fixture(outcomes: impl IntoIterator<Item = Publication>) -> Fixture {
     let ambient = Ambient::new(clock.clone(), OsEntropy);
     let store = Arc::new(SqliteStore::open(directory.path(), &Options::default(), ambient.clone()).unwrap());
     store.prepare(&[Container::new("notes")]).await.unwrap();
-    let publisher = Arc::new(Scripted { outcomes: Mutex::new(outcomes.into_iter().collect()), ..Scripted::default() });
+    let publisher =
+        Arc::new(Scripted { outcomes: Mutex::new(outcomes.into_iter().collect()), ..Scripted::default() });
     let (dispatcher, inbox) = Dispatcher::new(ambient.clone(), store.clone(), publisher.clone());
     let dispatcher = Arc::new(dispatcher);
     tokio::spawn(dispatcher.clone().run(inbox));
@@ -139,7 +141,10 @@ async fn an_event_is_given_up_after_its_attempts_and_kept() {
 
 #[tokio::test]
 async fn a_rejected_event_is_kept_with_its_reason_and_not_tried_again() {
-    let rejected = Publication { rejected: vec![("users/on-x".into(), "no such thing".into())], ..Publication::default() };
+    let rejected = Publication {
+        rejected: vec![("users/on-x".into(), "no such thing".into())],
+        ..Publication::default()
+    };
     let fixture = fixture([rejected]).await;
     let _: Committed = fixture.record_event().await;
     fixture.sweep().await;

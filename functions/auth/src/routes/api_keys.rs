@@ -1,6 +1,6 @@
 //! API keys: made by a person in a session, shown whole once, narrowed, rotated, revoked.
 
-use std::str::FromStr;
+mod bodies;
 
 use coder_core::{
     Code, Fault, OrganizationId, Pattern, Permission as _, PermissionSet, Problem, Result, Scope, Timestamp,
@@ -10,20 +10,22 @@ use coder_database::{Filter, Record};
 use coder_handler::Routes;
 use coder_middleware::access::effective;
 use coder_middleware::{
-    Access as _, Body, Created, Example, Filters, IfMatch, InSession, Json, List, NoContent, PageOf, Patch,
-    Path, RequestContext, SignedIn, State,
+    Access as _, Body, Created, IfMatch, InSession, Json, List, NoContent, PageOf, Patch, Path,
+    RequestContext, SignedIn, State,
 };
 use jiff::SignedDuration;
-use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
 
+use self::bodies::{
+    ApiKeyFields, ApiKeyFilters, ApiKeyView, CreateApiKey, KeyId, Listed, NewApiKeyView, RotateApiKey,
+    patterns,
+};
 use crate::Auth;
 use crate::api_key::NewApiKey;
 use crate::catalogue::{ApiKeyDelete, ApiKeyInspect};
 use crate::model::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeyStatus, AuthPolicy, CONTAINER};
 use crate::service::acting::Acting;
-use crate::service::api_keys::{status_at, widened};
+use crate::service::api_keys::widened;
 use crate::service::revocations::Revoked;
 use crate::service::{networks, repository, stale_if_taken};
 
@@ -40,217 +42,6 @@ pub(crate) fn routes(routes: Routes<Auth>) -> Routes<Auth> {
         .delete("/api-keys/{keyId}", "revoke_api_key", "Revoke an API key", revoke)
         .post("/api-keys/{keyId}/rotate", "rotate_api_key", "Replace an API key by a new one", rotate)
         .problems([Code::InvalidState])
-}
-
-/// The public half of a key, as it stands in the path.
-struct KeyId(String);
-
-impl FromStr for KeyId {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let well_formed = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(()) }
-    }
-}
-
-/// Whose keys are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Listed {
-    /// The caller's.
-    Own,
-    /// Everybody's; needs `auth.api-key.inspect`.
-    Organization,
-}
-
-/// Filters of the list.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-struct ApiKeyFilters {
-    /// Whose keys are listed: `own` (the default) or `organization`.
-    scope: Option<Listed>,
-}
-
-impl Filters for ApiKeyFilters {
-    const SORT: &'static [&'static str] = &["-createdAt"];
-
-    fn filter(&self) -> Option<Filter> {
-        None
-    }
-}
-
-/// A key, without its secret.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct ApiKeyView {
-    /// The public half.
-    key_id: String,
-    /// What its owner calls it.
-    name: String,
-    /// Who made it; it never does more than this person may.
-    user_id: UserId,
-    /// The organization that it works in.
-    organization_id: OrganizationId,
-    /// Patterns of permissions.
-    permissions: Vec<String>,
-    /// Where they hold.
-    scope: Scope,
-    /// Networks that it works from; empty is everywhere.
-    allowed_cidrs: Vec<String>,
-    /// When it was made.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    created_at: Timestamp,
-    /// When it ends.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    expires_at: Timestamp,
-    /// When it was last used; written every 10 minutes at most.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    last_used_at: Option<Timestamp>,
-    /// From where.
-    last_used_ip: Option<String>,
-    /// Whether it works.
-    status: ApiKeyStatus,
-    /// The key that replaces it.
-    replaced_by: Option<String>,
-}
-
-impl ApiKeyView {
-    fn new(details: &ApiKeyDetails, created_at: Timestamp, now: Timestamp) -> Self {
-        Self {
-            key_id: details.key_id.clone(),
-            name: details.name.clone(),
-            user_id: details.user_id,
-            organization_id: details.owner_organization_id,
-            permissions: patterns(&details.permissions),
-            scope: details.scope,
-            allowed_cidrs: networks::texts(&details.allowed_cidrs),
-            created_at,
-            expires_at: details.expires_at,
-            last_used_at: details.last_used_at,
-            last_used_ip: details.last_used_ip.clone(),
-            status: status_at(details, now),
-            replaced_by: details.replaced_by.clone(),
-        }
-    }
-
-    fn of(key: &Record<ApiKey>, now: Timestamp) -> Self {
-        Self::new(&key.data.details, key.meta.created_at, now)
-    }
-}
-
-impl Example for ApiKeyView {
-    fn example() -> Self {
-        let id = coder_core::id::EXAMPLE;
-        Self {
-            key_id: "4fR7kQ2mZ9xW1bTc".into(),
-            name: "Build server".into(),
-            user_id: id.into(),
-            organization_id: id.into(),
-            permissions: vec!["users.project.read".into()],
-            scope: Scope::Organization(id.into()),
-            allowed_cidrs: vec!["192.0.2.0/24".into()],
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: Timestamp::UNIX_EPOCH,
-            last_used_at: None,
-            last_used_ip: None,
-            status: ApiKeyStatus::Active,
-            replaced_by: None,
-        }
-    }
-}
-
-/// A new key, shown whole this once.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct NewApiKeyView {
-    /// The whole key, for the header `X-API-Key`. It cannot be shown again.
-    key: String,
-    #[serde(flatten)]
-    details: ApiKeyView,
-}
-
-impl Example for NewApiKeyView {
-    fn example() -> Self {
-        Self { key: "ck_4fR7kQ2mZ9xW1bTc_…".into(), details: ApiKeyView::example() }
-    }
-}
-
-/// A key to be made.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CreateApiKey {
-    /// What it is for.
-    #[schemars(length(min = 1, max = 80))]
-    name: String,
-    /// Patterns of permissions, each of which the caller holds.
-    #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 120)))]
-    permissions: Vec<String>,
-    /// Where they hold; the whole organization unless said otherwise.
-    scope: Option<Scope>,
-    /// Networks that it works from; everywhere unless said otherwise.
-    #[serde(default)]
-    #[schemars(inner(length(min = 1, max = 49)), extend("maxItems" = 20))]
-    allowed_cidrs: Vec<String>,
-    /// When it ends; in 90 days unless said otherwise.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    expires_at: Option<Timestamp>,
-}
-
-impl Example for CreateApiKey {
-    fn example() -> Self {
-        Self {
-            name: "Build server".into(),
-            permissions: vec!["users.project.read".into()],
-            scope: None,
-            allowed_cidrs: Vec::new(),
-            expires_at: None,
-        }
-    }
-}
-
-/// What can be changed of a key; it only ever allows less.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ApiKeyFields {
-    /// What it is for.
-    #[schemars(length(min = 1, max = 80))]
-    name: String,
-    /// Patterns of permissions, each inside those that the key has.
-    #[schemars(length(min = 1, max = 100), inner(length(min = 1, max = 120)))]
-    permissions: Vec<String>,
-    /// Networks that it works from, inside those that it has.
-    #[schemars(inner(length(min = 1, max = 49)), extend("maxItems" = 20))]
-    allowed_cidrs: Vec<String>,
-    /// When it ends; not later than before.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    expires_at: Timestamp,
-}
-
-impl Example for ApiKeyFields {
-    fn example() -> Self {
-        Self {
-            name: "Build server".into(),
-            permissions: vec!["users.project.read".into()],
-            allowed_cidrs: vec!["192.0.2.0/24".into()],
-            expires_at: Timestamp::UNIX_EPOCH,
-        }
-    }
-}
-
-/// How a key is replaced.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RotateApiKey {
-    /// Seconds that the old key lives on; 0 ends it at once.
-    #[serde(default)]
-    #[schemars(range(max = 86_400))]
-    overlap_seconds: u32,
-}
-
-impl Example for RotateApiKey {
-    fn example() -> Self {
-        Self { overlap_seconds: 3600 }
-    }
 }
 
 async fn list(
@@ -507,10 +298,6 @@ fn name(typed: &str, faults: &mut Vec<Fault>) -> String {
         faults.push(Fault::new("/name", "invalid_name", "A name has visible characters only, at least one."));
     }
     name.to_owned()
-}
-
-fn patterns(permissions: &PermissionSet) -> Vec<String> {
-    permissions.iter().map(ToString::to_string).collect()
 }
 
 fn permissions(typed: &[String], faults: &mut Vec<Fault>) -> PermissionSet {

@@ -12,7 +12,7 @@ use super::links::link_expired;
 use super::mail::MailKind;
 use super::tokens::session_ended;
 use crate::email::EmailAddress;
-use crate::model::{EmailClaim, Identity, IdentityStatus, Purpose};
+use crate::model::{Alias, EmailClaim, Identity, IdentityStatus, Purpose};
 
 /// How often a write that others may disturb is tried.
 const TRIES: u32 = 8;
@@ -134,8 +134,8 @@ impl Auth {
             let mut identity = before.data.clone();
             identity.email = new.clone();
             identity.email_verified_at = Some(self.runtime.ambient.now());
-            // The organization managed the old address, by its domain.
-            identity.managed_by_organization_id = None;
+            // Whoever managed the old address did so by its domain.
+            identity.managed_by_organization_id = self.organization_of(Alias::Domain(new.domain())).await?;
             let mut unit = acting.begin(Identity::partition(user_id));
             unit.act_as(acting::person(context, user_id));
             unit.replace(&before, identity)?;

@@ -14,7 +14,7 @@ use super::mail::MailKind;
 use super::people::{NewPerson, Provisioned};
 use super::sessions::{NewSession, emit};
 use crate::email::EmailAddress;
-use crate::model::{AuthPolicy, CONTAINER, ClaimState, EmailClaim, Identity};
+use crate::model::{Alias, AuthPolicy, CONTAINER, ClaimState, EmailClaim, Identity};
 use crate::password::{self, PasswordOwner};
 
 /// Somebody who wants an account.
@@ -101,6 +101,7 @@ impl Auth {
         let now = self.runtime.ambient.now();
         let mut identity = Identity::new(email.clone());
         identity.email_verified_at = verified.then_some(now);
+        identity.managed_by_organization_id = self.organization_of(Alias::Domain(email.domain())).await?;
         identity.set_password(hash, now);
         let mut unit = acting.begin(Identity::partition(user_id));
         unit.act_as(acting::person(context, user_id));

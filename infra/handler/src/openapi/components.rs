@@ -43,64 +43,31 @@ impl Components {
             self.schemas.entry(plain(&name)).or_insert(schema);
         }
         rename(&mut schema, &names);
-        let name = self.place(title, schema);
+        let same = |known: &Value, new: &Value| without_example(known) == without_example(new);
+        let name = claim(&mut self.schemas, &title, schema, same);
+        if let Some(known) = self.schemas.get_mut(&name).and_then(Value::as_object_mut) {
+            known.entry("example").or_insert_with(|| example.clone());
+        }
         json!({"$ref": format!("#/components/schemas/{name}")})
     }
 
-    /// Under its title, or with a number where another schema has that title.
-    fn place(&mut self, title: String, schema: Value) -> String {
-        let same = |known: &Value| without_example(known) == without_example(&schema);
-        for name in std::iter::once(title.clone()).chain((2..).map(|n| format!("{title}{n}"))) {
-            match self.schemas.get(&name) {
-                Some(known) if !same(known) => {}
-                Some(known) if known.get("example").is_some() => return name,
-                _ => {
-                    self.schemas.insert(name.clone(), schema);
-                    return name;
-                }
-            }
-        }
-        title
-    }
-
-    /// The shared answer that lists exactly these codes of one status.
-    pub(super) fn problems(&mut self, status: u16, codes: &[Code]) -> Value {
-        let all: Vec<Code> = Code::ALL.iter().copied().filter(|code| code.status() == status).collect();
-        let name = if codes == all.as_slice() {
-            format!("Problem{status}")
-        } else {
-            let words = codes.iter().map(|code| camel(code.as_str())).collect::<Vec<_>>();
-            format!("Problem{status}{}", words.concat())
-        };
-        let response = self.responses.entry(name.clone()).or_insert_with(|| {
-            let names: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-            let example =
-                codes.first().map(|code| Problem::new(*code, code.title()).to_json(&id::EXAMPLE.to_string()));
-            json!({
-                "description": format!("Refused: {}.", names.join(", ")),
-                "content": {"application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/Problem"}, "example": example,
-                }},
-                "x-problem-codes": codes.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
-            })
+    /// The shared answer that lists exactly these codes; `name` is made different where another list has it.
+    pub(super) fn problems(&mut self, name: &str, codes: &[Code]) -> Value {
+        let names: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
+        let response = json!({
+            "description": format!("Refused: {}.", names.join(", ")),
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "x-problem-codes": codes.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
         });
-        debug_assert!(response.is_object());
+        let name = claim(&mut self.responses, name, response, |known, new| known == new);
         json!({"$ref": format!("#/components/responses/{name}")})
     }
 
     /// The shared parameter of this name and shape.
     pub(super) fn parameter(&mut self, parameter: Value) -> Value {
-        let base = plain(parameter["name"].as_str().unwrap_or_default());
-        for name in std::iter::once(base.clone()).chain((2..).map(|n| format!("{base}{n}"))) {
-            match self.parameters.get(&name) {
-                Some(known) if *known != parameter => {}
-                _ => {
-                    self.parameters.insert(name.clone(), parameter);
-                    return json!({"$ref": format!("#/components/parameters/{name}")});
-                }
-            }
-        }
-        parameter
+        let name = plain(parameter["name"].as_str().unwrap_or_default());
+        let name = claim(&mut self.parameters, &name, parameter, |known, new| known == new);
+        json!({"$ref": format!("#/components/parameters/{name}")})
     }
 
     /// The `components` object of the document.
@@ -118,6 +85,23 @@ impl Components {
     }
 }
 
+/// Puts a component under its name, or with a number after it where another one has that name.
+fn claim(
+    components: &mut Map<String, Value>,
+    name: &str,
+    new: Value,
+    same: impl Fn(&Value, &Value) -> bool,
+) -> String {
+    let mut free = name.to_owned();
+    let mut number = 2;
+    while components.get(&free).is_some_and(|known| !same(known, &new)) {
+        free = format!("{name}{number}");
+        number += 1;
+    }
+    components.entry(free.clone()).or_insert(new);
+    free
+}
+
 fn without_example(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Some(object) = schema.as_object_mut() {
@@ -129,11 +113,6 @@ fn without_example(schema: &Value) -> Value {
 /// A name that a component may have.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).collect()
-}
-
-/// `rate_limited` as `RateLimited`.
-fn camel(code: &str) -> String {
-    code.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
 
 fn rename(schema: &mut Value, names: &BTreeMap<String, String>) {
@@ -161,6 +140,7 @@ fn problem_schema() -> Value {
         "type": "object",
         "description": "A failed request (RFC 9457).",
         "required": ["type", "title", "status", "detail", "code", "requestId"],
+        "example": Problem::not_found("resource").to_json(&id::EXAMPLE.to_string()),
         "properties": {
             "type": {"type": "string", "format": "uri"},
             "title": text,

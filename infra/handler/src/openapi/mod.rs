@@ -12,11 +12,15 @@ use serde_json::{Map, Value, json};
 use crate::group::Group;
 use components::Components;
 
+/// Problems that every operation can answer with: the document says them once, as `default`.
+const EVERYWHERE: [Code; 5] =
+    [Code::NotAcceptable, Code::RateLimited, Code::Internal, Code::Unavailable, Code::UpstreamTimeout];
+
 /// The document of a group. `server` is the platform's public address.
 pub fn document(group: &Group, server: &str) -> Value {
     let mut components = Components::default();
     let mut paths = Map::new();
-    for operation in group.operations.iter().filter(|operation| !operation.hidden) {
+    for operation in group.operations.iter().filter(|operation| public(operation)) {
         let described = describe(group.name, operation, &mut components);
         let item = paths.entry(operation.path.clone()).or_insert_with(|| json!({}));
         item[operation.method.as_str().to_ascii_lowercase()] = described;
@@ -31,6 +35,7 @@ pub fn document(group: &Group, server: &str) -> Value {
         },
         "servers": [{"url": server}],
         "tags": [{"name": group.name, "description": group.summary}],
+        "security": security(Security::SignedIn),
         "paths": paths,
         "components": components.finish(),
     })
@@ -58,15 +63,25 @@ pub fn text(document: &Value) -> String {
     format!("{{\n{}\n}}\n", parts.collect::<Vec<_>>().join(",\n"))
 }
 
+/// What only other parts of the platform may call is not offered to clients: API Management does not even
+/// forward it.
+fn public(operation: &OperationDescription) -> bool {
+    !operation.hidden && operation.access() != Security::Service
+}
+
 fn describe(group: &str, operation: &OperationDescription, components: &mut Components) -> Value {
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
         "description": description(operation),
         "tags": [group],
-        "security": security(operation.access()),
         "responses": responses(operation, components),
     });
+    // The document says once what most operations need.
+    let needed = security(operation.access());
+    if needed != security(Security::SignedIn) {
+        described["security"] = needed;
+    }
     let parameters = parameters(operation, components);
     if !parameters.is_empty() {
         described["parameters"] = Value::Array(parameters);
@@ -87,7 +102,7 @@ fn description(operation: &OperationDescription) -> String {
         Security::Session => "Needs a signed-in session; an API key is refused.".into(),
         Security::FreshSession => "Needs a session that was authenticated in the last 15 minutes.".into(),
         Security::Permission(permission) => {
-            format!("Needs the permission `{}`: {}", permission.name, permission.summary)
+            format!("Needs the permission `{}`.", permission.name)
         }
         Security::Service => "For other parts of the platform only.".into(),
         Security::SignedInOrService => {
@@ -150,12 +165,14 @@ fn responses(operation: &OperationDescription, components: &mut Components) -> V
         responses.insert(answer.status.to_string(), success(answer, components));
     }
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in operation.problem_codes() {
+    let particular = operation.problem_codes().into_iter().filter(|code| !EVERYWHERE.contains(code));
+    for code in particular {
         by_status.entry(code.status()).or_default().push(code);
     }
     for (status, codes) in by_status {
-        responses.insert(status.to_string(), components.problems(status, &codes));
+        responses.insert(status.to_string(), components.problems(&format!("P{status}"), &codes));
     }
+    responses.insert("default".into(), components.problems("Problem", &EVERYWHERE));
     Value::Object(responses)
 }
 

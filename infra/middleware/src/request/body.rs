@@ -35,6 +35,7 @@ where
             validation,
             example: serde_json::to_value(T::example()).unwrap_or_default(),
             optional,
+            patch: false,
         });
     }
 
@@ -99,8 +100,9 @@ where
             media_types: MERGE_PATCH,
             schema: patch,
             validation: schema::for_validation::<W>(),
-            example: serde_json::to_value(W::example()).unwrap_or_default(),
+            example: first_field(&serde_json::to_value(W::example()).unwrap_or_default()),
             optional: false,
+            patch: true,
         });
     }
 
@@ -113,6 +115,16 @@ where
         }
         Ok(Self { changes, context: context.clone(), writable: PhantomData })
     }
+}
+
+/// A patch changes little: the first field of an example that has a value.
+fn first_field(example: &Value) -> Value {
+    let fields = example.as_object().into_iter().flatten();
+    fields
+        .filter(|(_, value)| !value.is_null())
+        .take(1)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn read(context: &RequestContext, accepted: &[&str]) -> Result<Value, Failure> {
