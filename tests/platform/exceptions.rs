@@ -30,10 +30,9 @@ impl Exceptions {
 
     /// Whether the operation is left out.
     pub(crate) fn excuses(&mut self, operation: &str) -> bool {
-        match self.excused.get(operation) {
-            Some(name) => self.used.insert(name) || true,
-            None => false,
-        }
+        let excused = self.excused.get(operation).copied();
+        self.used.extend(excused);
+        excused.is_some()
     }
 
     /// Fails on a line that excuses nothing.

@@ -87,6 +87,7 @@ async fn nobody_gives_a_key_what_they_do_not_hold() {
         team.member.post(KEYS, wanted(&["users.unicorn.read", "users", "users.project.read"])).await;
     let pointers: Vec<_> = faults(&unknown.expect(422)).into_iter().map(|(pointer, _)| pointer).collect();
     assert_eq!(pointers, ["/permissions/1", "/permissions/0"]);
+    team.member.post(KEYS, wanted(&["users.unicorn.read"])).await.expect_problem(422, "unknown_permission");
     let (_, key) = make(&team.owner, wanted(&["auth.*", "users.*"])).await;
     key.post(KEYS, reading()).await.expect_problem(403, "forbidden");
 }

@@ -46,7 +46,7 @@ pub(crate) fn config(json: bool) -> anyhow::Result<()> {
     let resolved = settings.resolved();
     if json {
         let object: serde_json::Map<String, Value> =
-            resolved.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
+            resolved.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
         terminal::line(&pretty(&Value::Object(object))?);
     } else {
         for (name, value) in resolved {

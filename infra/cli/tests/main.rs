@@ -1,6 +1,6 @@
 //! The `coder` command as a process: how it starts, what it says, how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
@@ -10,6 +10,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery staple 7";
+
+/// Arguments, variables, and words that the error must have.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
 
 /// A running `coder dev`.
 struct Running {
@@ -34,22 +37,30 @@ fn start(directory: &Path, arguments: &[&str]) -> Running {
     let all: Vec<&str> =
         ["dev", "--port", "0", "--data-dir", "data"].iter().chain(arguments).copied().collect();
     let mut child = coder(directory, &all).spawn().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let (mut url, mut greeting) = (String::new(), Vec::new());
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut running = Running { child, output, url: String::new(), greeting: Vec::new() };
     loop {
         let mut line = String::new();
-        if output.read_line(&mut line).unwrap() == 0 {
+        if running.output.read_line(&mut line).unwrap() == 0 {
             let mut error = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-            panic!("it ended before it was ready: {greeting:?} {error}");
+            running.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+            panic!("it ended before it was ready: {:?} {error}", running.greeting);
         }
         if let Some(address) = line.trim().strip_prefix("ready ") {
-            address.clone_into(&mut url);
+            address.clone_into(&mut running.url);
         }
-        greeting.push(line.trim_end().to_owned());
-        if !url.is_empty() && line.trim() == "Ctrl-C stops it" {
-            return Running { child, output, url, greeting };
+        running.greeting.push(line.trim_end().to_owned());
+        if line.trim() == "Ctrl-C stops it" {
+            return running;
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A failed test leaves no process behind; one that has ended is not to be found any more.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
@@ -127,7 +138,6 @@ fn what_keeps_it_from_starting_is_one_sentence_with_what_to_do() {
         "this is no database, whatever its name says; it is long enough to be read",
     )
     .unwrap();
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
     let cases: [Case<'_>; 6] = [
         (&["dev", "--port", &port], &[], &[&port, "choose another"]),
         (&["dev", "--port", "0", "--data-dir", "file/data"], &[], &["file/data", "another data directory"]),

@@ -71,7 +71,7 @@ impl<S> Layer<S> for EdgeLayer {
 }
 
 /// A service behind the edge. It reads the peer's address from the extension `ConnectInfo<SocketAddr>`, which
-/// [`crate::serve()`] sets, and reports it in `X-Forwarded-For`.
+/// the server sets, and reports it in `X-Forwarded-For`.
 #[derive(Debug, Clone)]
 pub struct Edge<S> {
     rules: Arc<Rules>,

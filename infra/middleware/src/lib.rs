@@ -1,6 +1,6 @@
 //! The request chain and what handlers are made of: the order in which every request is looked at
 //! ([`chain`]), the typed inputs of a handler ([`request`]), the evidence that it may run ([`access`]), the
-//! transaction that it writes with ([`unit`]) and the answers that it gives ([`answer`]).
+//! transaction that it writes with ([`mod@unit`]) and the answers that it gives ([`answer`]).
 //!
 //! It does not know any route group. Entry points: [`Chain`] for servers, [`Input`] and [`Access`] for handlers.
 

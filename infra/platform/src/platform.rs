@@ -33,7 +33,7 @@ const GATEWAY_DEADLINE: Duration = Duration::from_secs(235);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How often expired documents are removed.
-const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+const EXPIRE_EVERY: Duration = Duration::from_mins(1);
 
 /// What to start.
 #[derive(Debug)]

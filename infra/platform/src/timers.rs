@@ -30,7 +30,7 @@ pub(crate) struct Timer {
 pub struct Timers {
     ambient: Ambient,
     metrics: Metrics,
-    timers: Arc<Mutex<Vec<Timer>>>,
+    all: Arc<Mutex<Vec<Timer>>>,
 }
 
 impl Timer {
@@ -48,7 +48,7 @@ impl Timer {
 
 impl Timers {
     pub(crate) fn new(ambient: Ambient, metrics: Metrics, timers: Vec<Timer>) -> Self {
-        Self { ambient, metrics, timers: Arc::new(Mutex::new(timers)) }
+        Self { ambient, metrics, all: Arc::new(Mutex::new(timers)) }
     }
 
     /// Looks at the clock for ever.
@@ -63,7 +63,7 @@ impl Timers {
 
     /// Runs every timer whose slot has come, one after the other; answers which ran.
     pub async fn run_due(&self) -> Vec<String> {
-        let mut timers = self.timers.lock().await;
+        let mut timers = self.all.lock().await;
         let now = self.ambient.now();
         let mut ran = Vec::new();
         for timer in timers.iter_mut().filter(|timer| timer.due.is_some_and(|due| due <= now)) {

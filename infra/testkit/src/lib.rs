@@ -4,7 +4,7 @@
 //! Entry points: [`TestPlatform::start`], [`Client`]. The contract suite of document stores is in
 //! `coder_database::contract`.
 
-#![expect(clippy::panic, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot be set up has failed")]
 
 mod client;
 mod platform;

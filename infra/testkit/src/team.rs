@@ -43,7 +43,7 @@ impl Team {
         }
         let [admin, member, viewer]: [Client; 3] = match people.try_into() {
             Ok(people) => people,
-            Err(_) => panic!("three people were to join"),
+            Err(people) => panic!("three people were to join: {people:?}"),
         };
         let Some(organization_id) = owner.organization_id else { panic!("the owner has no organization") };
         let mut team = Self { organization_id, owner, admin, member, viewer, stranger, ids: BTreeMap::new() };

@@ -121,7 +121,7 @@ fn details(
         faults.push(Fault::new("/expiresAt", "too_early", "This is not in the future."));
     }
     if !faults.is_empty() {
-        return Err(Problem::invalid(faults).into());
+        return Err(invalid(faults).into());
     }
     Ok(ApiKeyDetails {
         key_id: key_id.to_owned(),
@@ -312,4 +312,11 @@ fn permissions(typed: &[String], faults: &mut Vec<Fault>) -> PermissionSet {
         }
     }
     read
+}
+
+/// `422` with every fault; `unknown_permission` where that is all that is wrong.
+fn invalid(faults: Vec<Fault>) -> Problem {
+    let unknown = faults.iter().all(|fault| fault.code == Code::UnknownPermission.as_str());
+    let problem = Problem::invalid(faults);
+    if unknown { Problem { code: Code::UnknownPermission, ..problem } } else { problem }
 }
