@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use coder_config::Settings;
 use coder_core::Ambient;
 use coder_platform::{Options, Platform, route_groups};
+use coder_users::seed::Seeded;
 
 use crate::arguments::Dev;
-use crate::terminal;
+use crate::{seed, terminal};
 
 /// Starts the platform and runs it until it is told to stop.
 pub(crate) fn run(options: Dev) -> anyhow::Result<()> {
@@ -28,6 +29,9 @@ async fn start(options: Dev) -> anyhow::Result<()> {
     }
     let ambient = Ambient::system();
     coder_startup::handler::start_logging(&settings, &ambient)?;
+    if options.seed && settings.is_production() {
+        bail!("`--seed` makes an account with a known password, which is for development only; leave it out");
+    }
     let data_dir = settings.data_dir.clone();
     let mail_kept = settings.smtp.is_none();
     let only = options.only.into_iter().collect();
@@ -36,7 +40,8 @@ async fn start(options: Dev) -> anyhow::Result<()> {
         // Making the first signing key takes a second; a sign-in that comes sooner waits for it.
         tokio::spawn(async move { auth.warm_up().await });
     }
-    greet(&platform, &data_dir, mail_kept).await?;
+    let seeded = if options.seed { Some(seed::run(&platform.url()).await?) } else { None };
+    greet(&platform, &data_dir, mail_kept, seeded).await?;
     stop_requested().await.context("cannot listen for signals")?;
     terminal::line("stopping: finishing what runs");
     platform.stop().await;
@@ -57,7 +62,12 @@ async fn stop_requested() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-async fn greet(platform: &Platform, data_dir: &Path, mail_kept: bool) -> anyhow::Result<()> {
+async fn greet(
+    platform: &Platform,
+    data_dir: &Path,
+    mail_kept: bool,
+    seeded: Option<Seeded>,
+) -> anyhow::Result<()> {
     let url = platform.url();
     terminal::line(&format!("ready {url}"));
     terminal::line("");
@@ -74,6 +84,11 @@ async fn greet(platform: &Platform, data_dir: &Path, mail_kept: bool) -> anyhow:
         ));
     }
     terminal::line("");
+    if let Some(Seeded { made, there }) = seeded {
+        terminal::line(&format!("  demonstration  {made} things made, {there} there already; sign in as"));
+        terminal::line(&format!("                 {} with `{}`", seed::EMAIL, seed::PASSWORD));
+        terminal::line("");
+    }
     how_to_sign_in(platform, &url).await?;
     terminal::line("Ctrl-C stops it");
     Ok(())

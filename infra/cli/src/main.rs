@@ -3,6 +3,7 @@
 mod arguments;
 mod dev;
 mod generated;
+mod seed;
 mod terminal;
 
 use std::process::ExitCode;

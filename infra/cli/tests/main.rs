@@ -126,6 +126,25 @@ fn a_second_start_finds_everything_again_also_after_a_kill() {
 }
 
 #[test]
+fn a_seeded_platform_can_be_looked_at_and_seeding_again_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    for (made, there) in [(true, false), (false, true)] {
+        let running = start(directory.path(), &["--seed"]);
+        let line = running.greeting.iter().find(|line| line.contains("demonstration")).unwrap().clone();
+        assert_eq!(
+            (!line.contains(" 0 things made"), !line.contains(" 0 there already")),
+            (made, there),
+            "{line}"
+        );
+        let login = json!({"email": "demo@example.com", "password": "a look around the workshop"});
+        let (status, body) = running.post("/api/auth/login", &login);
+        assert_eq!(status, 200, "{body}");
+        running.signal("-INT");
+        assert_eq!(running.end(), Some(0));
+    }
+}
+
+#[test]
 fn what_keeps_it_from_starting_is_one_sentence_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
