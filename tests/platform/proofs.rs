@@ -25,7 +25,7 @@ fn protected() -> Vec<Operation> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_refused_everywhere() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = Team::with_login_provider(&platform).await;
     let nobody = platform.nobody();
     for operation in protected() {
         let reply = call(&nobody, &team, &operation, &[]).await;
@@ -37,7 +37,7 @@ async fn nobody_is_refused_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_headers_and_tokens_have_no_effect() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = Team::with_login_provider(&platform).await;
     let user = team.owner.user_id.unwrap().to_string();
     let organization = team.organization_id.to_string();
     let headers = [
@@ -62,7 +62,7 @@ async fn forged_headers_and_tokens_have_no_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_refused_everywhere() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = Team::with_login_provider(&platform).await;
     platform.advance(SignedDuration::from_mins(17)).await;
     for operation in protected() {
         let reply = call(&team.owner, &team, &operation, &[]).await;
@@ -73,7 +73,7 @@ async fn an_expired_token_is_refused_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_finds_nothing() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = Team::with_login_provider(&platform).await;
     let mut exceptions = Exceptions::of("stranger");
     let mut tried = 0;
     for operation in protected().iter().filter(|one| one.names_something()) {
@@ -95,7 +95,7 @@ async fn a_stranger_finds_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_changes_nothing() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = Team::with_login_provider(&platform).await;
     let mut exceptions = Exceptions::of("viewer");
     let mut tried = 0;
     for operation in protected() {

@@ -66,7 +66,7 @@ async fn rubbish_is_refused_without_a_fault_of_ours() {
     let platform = TestPlatform::start().await;
     let mut runner =
         TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let mut team = Team::of(&platform).await;
+    let mut team = Team::with_login_provider(&platform).await;
     for operation in operations::all() {
         for round in 0..ROUNDS {
             let strategy = match &operation.body {
@@ -90,7 +90,7 @@ async fn rubbish_is_refused_without_a_fault_of_ours() {
             }
             if status == 401 && operation.group != "auth" {
                 // An earlier request ended the session; the next ones need a living one.
-                team = Team::of(&platform).await;
+                team = Team::with_login_provider(&platform).await;
             }
         }
     }

@@ -3,10 +3,10 @@
 use coder_core::{OrganizationId, UserId};
 use coder_handler::functions::{Outcome, envelope};
 use coder_testkit::{Team, TestPlatform};
+use coder_testkit::issuer::{Issuer, parameter};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::issuer::{Issuer, parameter};
 use crate::support::{
     ADA, PASSWORD, ada, all_stored, link_token, login, mails, refresh, registration, stored,
 };

@@ -1,10 +1,10 @@
 //! Login with a provider, against one that says what the test wants.
 
 use coder_testkit::{Reply, TestPlatform};
+use coder_testkit::issuer::{CALLBACK, Issuer, parameter};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::issuer::{CALLBACK, Issuer, parameter};
 use crate::support::{ADA, ada, all_stored, registration};
 
 const NEW: &str = "grace@example.com";

@@ -7,7 +7,6 @@ mod authenticator;
 mod bootstrap;
 mod events;
 mod external;
-mod issuer;
 mod login;
 mod mfa;
 mod outage;

@@ -1,5 +1,7 @@
 //! A login provider on this machine that says what a test wants.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -97,6 +99,15 @@ impl Issuer {
         let start = format!("/api/auth/external/{provider}/start?redirectUri={CALLBACK}&state=mine");
         let out = platform.nobody().get(&start).await.expect(302);
         self.return_from(platform, provider, out.header("location"), claims).await
+    }
+
+    /// Links the account with the client's.
+    pub async fn link(&self, platform: &TestPlatform, provider: &str, client: &Client) {
+        let body = json!({"redirectUri": CALLBACK, "state": "mine"});
+        let out = client.post(&format!("/api/auth/external/{provider}/start"), body).await.expect(200);
+        let out = out.text("/authorizationUrl");
+        let back = self.return_from(platform, provider, &out, json!({})).await.expect(302);
+        assert!(back.header("location").contains("linked="), "{back:?}");
     }
 
     /// The way back of somebody who was sent to this address.

@@ -1,12 +1,13 @@
 //! For tests: a whole platform on a free port with its own data directory and a clock that the test moves, and
 //! clients that call it over HTTP in every role.
 //!
-//! Entry points: [`TestPlatform::start`], [`Client`]. The contract suite of document stores is in
+//! Entry points: [`TestPlatform::start`], [`Client`], [`Team::of`]. The contract suite of document stores is in
 //! `coder_database::contract`.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot be set up has failed")]
 
 mod client;
+pub mod issuer;
 mod platform;
 pub mod team;
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use coder_core::{OrganizationId, UserId};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, Reply};
+use crate::issuer::Issuer;
 use crate::platform::TestPlatform;
 
 /// The password of every person in tests.
@@ -51,21 +52,35 @@ impl Team {
         team
     }
 
-    /// The value for a parameter of a path: the id of the company's own resource.
+    /// The same, and a login provider of the company with which the owner has linked an account.
+    pub async fn with_login_provider(platform: &TestPlatform) -> Self {
+        let mut team = Self::of(platform).await;
+        let issuer = Issuer::start().await;
+        let provider = issuer.register(&team.owner, json!({})).await;
+        issuer.link(platform, &provider, &team.owner).await;
+        let logins = team.owner.get("/api/auth/external/logins").await.expect(200);
+        team.ids.insert("logins", logins.text("/items/0/id"));
+        team.ids.insert("providers", provider.clone());
+        team.ids.insert("external", provider);
+        team
+    }
+
+    /// The value for a parameter of a path: the id of the company's own resource. The test fails if it has none,
+    /// since a resource that is missing is refused to everybody.
+    #[track_caller]
     pub fn parameter(&self, path: &str, name: &str) -> String {
         let place = format!("/{{{name}}}");
         let before = path.split(&place).next().unwrap_or_default();
         let collection = before.rsplit('/').next().unwrap_or_default();
         match self.ids.get(collection) {
             Some(id) => id.clone(),
-            None if name == "token" => "ot_unknown".to_owned(),
-            None => coder_core::id::EXAMPLE.to_string(),
+            None => panic!("`Team` has nothing for `{name}` of {path}"),
         }
     }
 
     async fn fill(&mut self, mark: &str) {
         let owner = self.owner.clone();
-        let id = |reply: crate::Reply| reply.expect(201).text("/id");
+        let id = |reply: Reply| reply.expect(201).text("/id");
         let team = id(owner.post("/api/users/teams", json!({"name": "Platform"})).await);
         let project = id(owner
             .post("/api/users/projects", json!({"name": "Engine", "key": "ENG", "teamId": team}))
@@ -82,28 +97,27 @@ impl Team {
         let agent = owner.post("/api/users/agents", agent).await.expect(201);
         let agent = agent.body["userId"].as_str().map_or_else(|| agent.text("/id"), str::to_owned);
         let invitation = json!({"emails": [format!("later-{mark}@example.com")], "roles": ["member"]});
-        owner.post("/api/users/invitations", invitation).await;
-        let invitations = owner.get("/api/users/invitations").await.expect(200);
-        let pending =
-            invitations.body["items"].as_array().into_iter().flatten().find(|one| one["status"] == "pending");
+        let sent = owner.post("/api/users/invitations", invitation).await.expect(200);
         let key = json!({"name": "Build", "permissions": ["users.project.read"]});
         let key = owner.post("/api/auth/api-keys", key).await.expect(201);
         let sessions = owner.get("/api/auth/sessions").await.expect(200);
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         let member = self.member.user_id.map(|id: UserId| id.to_string()).unwrap_or_default();
+        let place = format!("/api/users/teams/{team}/members/{member}");
+        owner.put(&place, json!({"role": "member"})).await.expect(200);
         self.ids = BTreeMap::from([
             ("teams", team),
             ("projects", project),
             ("grants", grant),
             ("roles", "reviewer".to_owned()),
             ("agents", agent),
-            ("invitations", text(pending.and_then(|one| one.get("id")))),
+            ("invitations", sent.text("/results/0/invitation/id")),
+            ("by-token", invitation_token(&sent)),
             ("people", member.clone()),
             ("members", member.clone()),
             ("users", member),
             ("organizations", self.organization_id.to_string()),
-            ("api-keys", text(key.body.get("keyId"))),
-            ("sessions", text(sessions.body.pointer("/items/0/id"))),
+            ("api-keys", key.text("/keyId")),
+            ("sessions", sessions.text("/items/0/id")),
         ]);
     }
 }
@@ -122,11 +136,7 @@ impl TestPlatform {
     /// A new person who joins the organization of `owner` in a role, signed in.
     pub async fn join(&self, owner: &Client, email: &str, role: &str) -> Client {
         let invitation = json!({"emails": [email], "roles": [role]});
-        let sent = owner.post("/api/users/invitations", invitation).await;
-        let Some(link) = sent.body.pointer("/results/0/acceptUrl").and_then(Value::as_str) else {
-            panic!("no link to accept: {sent:?}")
-        };
-        let token = link.rsplit(['/', '=']).next().unwrap_or_default();
+        let token = invitation_token(&owner.post("/api/users/invitations", invitation).await.expect(200));
         let body = json!({
             "email": email, "password": PASSWORD, "displayName": display_name(email), "invitationToken": token,
         });
@@ -154,6 +164,13 @@ impl TestPlatform {
         client.organization_id = parsed("/organizationId").and_then(|id| id.parse().ok());
         client
     }
+}
+
+/// The token of the first invitation in the answer of `POST /invitations`.
+#[track_caller]
+pub fn invitation_token(sent: &Reply) -> String {
+    let link = sent.text("/results/0/acceptUrl");
+    link.rsplit(['/', '=']).next().unwrap_or_default().to_owned()
 }
 
 /// A name from an address: `Owner` for `owner-1@example.com`.

@@ -1,0 +1,62 @@
+//! The control of the stranger proof: what a stranger is refused is there, and its owner reaches it at the very same
+//! address.
+
+use coder_testkit::{Team, TestPlatform};
+use http::Method;
+
+use crate::exceptions::Exceptions;
+use crate::operations::{self, Operation};
+use coder_middleware::Security;
+
+/// The protected operations whose path names something.
+fn named() -> impl Iterator<Item = Operation> {
+    operations::all().into_iter().filter(|one| one.security != Security::Anyone && one.names_something())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_reads_what_a_stranger_is_refused() {
+    let platform = TestPlatform::start().await;
+    let team = Team::with_login_provider(&platform).await;
+    let mut exceptions = Exceptions::of("control");
+    let mut tried = 0;
+    for operation in named().filter(|one| one.method == Method::GET) {
+        if exceptions.excuses(operation.id) {
+            continue;
+        }
+        let address = operation.address(&team);
+        let refused = team.stranger.get(&address).await;
+        assert!(matches!(refused.status.as_u16(), 403 | 404), "{}: {refused:?}", operation.id);
+        let reply = team.owner.get(&address).await;
+        assert_eq!(reply.status.as_u16(), 200, "{}: {:?}", operation.id, reply.body);
+        tried += 1;
+    }
+    exceptions.finish();
+    assert!(tried >= 10, "only {tried} operations were tried");
+}
+
+/// A write with the example of the documentation can be refused for many reasons, but not because the resource is
+/// missing. What takes a resource away comes last, and from the inside out.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_finds_what_a_stranger_cannot_change() {
+    let platform = TestPlatform::start().await;
+    let team = Team::with_login_provider(&platform).await;
+    let mut exceptions = Exceptions::of("control-write");
+    let mut writes: Vec<_> = named().filter(|one| one.method != Method::GET).collect();
+    writes.sort_by_key(|one| (one.method == Method::DELETE, std::cmp::Reverse(one.path.len())));
+    let mut tried = 0;
+    for operation in writes {
+        if exceptions.excuses(operation.id) {
+            continue;
+        }
+        // One of these operations ends the session.
+        let owner = platform.login(&team.owner.email).await;
+        let owner = if owner.organization_id == Some(team.organization_id) { owner } else { team.owner.clone() };
+        let (method, address) = (operation.method.clone(), operation.address(&team));
+        let reply = owner.send(method, &address, operation.body.as_ref(), &[]).await;
+        let status = reply.status.as_u16();
+        assert!(status != 404 && status != 401 && status < 500, "{}: {reply:?}", operation.id);
+        tried += 1;
+    }
+    exceptions.finish();
+    assert!(tried >= 20, "only {tried} operations were tried");
+}
