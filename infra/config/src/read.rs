@@ -75,6 +75,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Settings> {
             user_per_minute: read_limit(reader, v::LIMIT_USER, 600),
             organization_per_minute: read_limit(reader, v::LIMIT_ORGANIZATION, 6_000),
             public_per_minute: read_limit(reader, v::LIMIT_PUBLIC, 30),
+            writes_per_minute: read_limit(reader, v::LIMIT_WRITES, 1200),
         },
         store_sync: store_sync.unwrap_or(if production { StoreSync::Full } else { StoreSync::Normal }),
         log_format: log_format.unwrap_or(if production { LogFormat::Json } else { LogFormat::Text }),

@@ -51,6 +51,7 @@ impl Settings {
             "CODER_LIMIT_USER_PER_MINUTE" => self.limits.user_per_minute.to_string(),
             "CODER_LIMIT_ORGANIZATION_PER_MINUTE" => self.limits.organization_per_minute.to_string(),
             "CODER_LIMIT_PUBLIC_PER_MINUTE" => self.limits.public_per_minute.to_string(),
+            "CODER_LIMIT_WRITES_PER_MINUTE" => self.limits.writes_per_minute.to_string(),
             "CODER_STORE_SYNC" => self.store_sync.as_str().to_owned(),
             "CODER_LOG_FORMAT" => self.log_format.as_str().to_owned(),
             "CODER_LOG" => self.log_level.clone(),

@@ -114,6 +114,8 @@ pub struct Limits {
     pub organization_per_minute: u32,
     /// From one address to operations that ask for no credential.
     pub public_per_minute: u32,
+    /// Changes to one organization, in groups that limit them.
+    pub writes_per_minute: u32,
 }
 
 /// Which implementation stands behind the platform's traits.

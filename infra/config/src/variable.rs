@@ -69,6 +69,8 @@ variables! {
         "Requests a minute in one organization.";
     LIMIT_PUBLIC = "CODER_LIMIT_PUBLIC_PER_MINUTE", "`30`",
         "Requests a minute from one address to operations that ask for no credential, such as sign-in.";
+    LIMIT_WRITES = "CODER_LIMIT_WRITES_PER_MINUTE", "`1200`",
+        "Changes a minute to the people, teams and projects of one organization.";
     STORE_SYNC = "CODER_STORE_SYNC", "`normal`, in production `full`",
         "What a commit in the embedded store outlives: `normal` a killed process, `full` a power cut too.";
     LOG_FORMAT = "CODER_LOG_FORMAT", "`text`, in production `json`", "Log lines for people or for machines.";

@@ -135,6 +135,9 @@ async fn run<S: Clone + Send + Sync + 'static>(
     if context.operation().guarded && context.operation().access() == Security::Anyone {
         coder_middleware::chain::guard_public(context).await?;
     }
+    if context.operation().write_limited {
+        coder_middleware::chain::limit_writes(context).await?;
+    }
     let mut tries = 0;
     loop {
         match handler(context.clone(), service.clone()).await {

@@ -88,6 +88,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Changes the description of every route added so far.
+    pub fn each(mut self, change: impl Fn(&mut OperationDescription)) -> Self {
+        self.routes.iter_mut().for_each(|route| change(&mut route.operation));
+        self
+    }
+
     /// Names problems particular to the route added last.
     pub fn problems<const N: usize>(self, codes: [Code; N]) -> Self {
         self.described(|operation| operation.problems.extend(codes))

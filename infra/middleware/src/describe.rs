@@ -122,6 +122,8 @@ pub struct OperationDescription {
     pub during_enrolment: bool,
     /// Whether calls without a credential count against the strict limit for each address.
     pub guarded: bool,
+    /// Whether calls count against the limit of changes to one organization.
+    pub write_limited: bool,
     /// Documentation only: the path is served, but the operation is left out of the OpenAPI document.
     pub hidden: bool,
 }
@@ -146,6 +148,7 @@ impl OperationDescription {
             body_limit: BODY_LIMIT,
             during_enrolment: false,
             guarded: false,
+            write_limited: false,
             hidden: false,
         }
     }

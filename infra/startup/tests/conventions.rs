@@ -245,3 +245,22 @@ async fn tenants_and_roles_are_kept_apart() {
         .await
         .is(409, "already_exists");
 }
+
+#[tokio::test]
+async fn changes_to_one_organization_are_limited_and_reading_is_not() {
+    let fixture = Fixture::start().await;
+    let (member, stranger) = (person(2, 1), person(3, 2));
+    let body = || Some(json!({"title": ""}));
+    for _ in 0..60 {
+        fixture.call(&member, "POST", "/api/notes", body(), &[]).await.is(422, "validation_failed");
+    }
+    let limited = fixture.call(&member, "POST", "/api/notes", body(), &[]).await.is(429, "rate_limited");
+    assert_eq!(limited.headers["retry-after"], "1");
+    fixture.call(&member, "GET", "/api/notes", None, &[]).await.is(200, "");
+    fixture.call(&stranger, "POST", "/api/notes", body(), &[]).await.is(422, "validation_failed");
+    fixture.clock.advance(jiff::SignedDuration::from_secs(1));
+    for _ in 0..20 {
+        fixture.call(&member, "POST", "/api/notes", body(), &[]).await.is(422, "validation_failed");
+    }
+    fixture.call(&member, "POST", "/api/notes", body(), &[]).await.is(429, "rate_limited");
+}

@@ -140,7 +140,7 @@ fn notes() -> Group {
     RouteGroup::new("notes", "Notes")
         .container(Container::new("notes").index(["createdAt"]).index(["title"]))
         .permissions(PERMISSIONS)
-        .routes(Routes::new("/api/notes").crud::<Note>())
+        .routes(Routes::new("/api/notes").crud::<Note>().each(|one| one.write_limited = one.writes()))
         .on_event("look", "coder.notes.note.*", |(), invocation: Invocation, event: Event| async move {
             assert!(!invocation.id.is_empty());
             match event.data["noteId"].as_str() {

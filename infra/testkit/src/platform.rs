@@ -55,6 +55,7 @@ impl TestPlatform {
         settings.limits.user_per_minute = 1_000_000;
         settings.limits.organization_per_minute = 1_000_000;
         settings.limits.public_per_minute = 1_000_000;
+        settings.limits.writes_per_minute = 1_000_000;
         change(&mut settings);
         let ambient = Ambient::new(clock.clone(), OsEntropy);
         let options = Options { settings, ambient, groups: route_groups(), only: BTreeSet::new() };

@@ -42,5 +42,7 @@ pub fn routes() -> Routes<Users> {
         agents::routes,
         internal::routes,
     ];
-    modules.into_iter().fold(Routes::new("/api/users"), |routes, add| add(routes))
+    let routes = modules.into_iter().fold(Routes::new("/api/users"), |routes, add| add(routes));
+    // One organization is one partition, and a partition takes so many changes a second and no more.
+    routes.each(|operation| operation.write_limited = operation.writes())
 }

@@ -166,10 +166,18 @@ impl Chain {
 /// Takes one request of a public operation from the strict bucket of the caller's address.
 pub async fn guard_public(context: &crate::RequestContext) -> Result<(), coder_core::Failure> {
     let Some(address) = context.identity().client_address else { return Ok(()) };
-    let runtime = context.runtime();
-    let limit = throttle::per_minute(runtime.settings.limits.public_per_minute);
-    let decision = runtime.limiter.take(&format!("public:{address}"), limit, 1).await;
-    if decision.allowed { Ok(()) } else { Err(throttle::limited("address", &decision).into()) }
+    let limit = throttle::per_minute(context.runtime().settings.limits.public_per_minute);
+    throttle::operation(context, &format!("public:{address}"), limit, "address").await
+}
+
+/// Takes one change from the bucket of the caller's organization; three seconds' worth may come at once.
+pub async fn limit_writes(context: &crate::RequestContext) -> Result<(), coder_core::Failure> {
+    let Authentication::Verified(caller) = context.authentication() else { return Ok(()) };
+    let Some(organization) = caller.organization_id else { return Ok(()) };
+    let per_minute = context.runtime().settings.limits.writes_per_minute;
+    let limit = coder_cache::Limit { per_minute, burst: (per_minute / 20).max(1) };
+    let key = format!("writes:{}:{organization}", context.runtime().group);
+    throttle::operation(context, &key, limit, "organization").await
 }
 
 /// The group that a path is for: the audience of a service token.

@@ -42,7 +42,7 @@ impl Limited {
 }
 
 /// `429 rate_limited`, saying which limit and when to come back.
-pub(crate) fn limited(what: &str, decision: &Decision) -> Problem {
+pub(super) fn limited(what: &str, decision: &Decision) -> Problem {
     let seconds = decision.retry_after_seconds.max(1);
     let detail =
         format!("The limit for this {what} is {} requests a minute; wait {seconds} s.", decision.limit);
@@ -50,7 +50,7 @@ pub(crate) fn limited(what: &str, decision: &Decision) -> Problem {
 }
 
 /// A bucket that refills every minute and holds one minute's worth.
-pub(crate) fn per_minute(requests: u32) -> Limit {
+pub(super) fn per_minute(requests: u32) -> Limit {
     Limit { per_minute: requests, burst: requests }
 }
 
@@ -72,6 +72,22 @@ pub(super) async fn caller(
     let key = format!("organization:{organization}");
     let shared = take(chain, &key, per_minute(limits.organization_per_minute), "organization").await?;
     Ok(Some(Allowance(if shared.remaining < own.remaining { shared } else { own })))
+}
+
+/// Takes one request from a bucket of a single operation or group.
+pub(super) async fn operation(
+    context: &crate::RequestContext,
+    key: &str,
+    limit: Limit,
+    what: &'static str,
+) -> Result<(), coder_core::Failure> {
+    let runtime = context.runtime();
+    let decision = runtime.limiter.take(key, limit, 1).await;
+    if decision.allowed {
+        return Ok(());
+    }
+    runtime.metrics.rate_limited("operation");
+    Err(limited(what, &decision).into())
 }
 
 async fn take(chain: &Chain, key: &str, limit: Limit, what: &'static str) -> Result<Decision, Limited> {
