@@ -9,3 +9,4 @@ mod forgeries;
 mod operations;
 mod proofs;
 mod rubbish;
+mod users;

@@ -2,8 +2,8 @@
 
 use coder_core::{OrganizationId, UserId};
 use coder_handler::functions::{Outcome, envelope};
-use coder_testkit::{Team, TestPlatform};
 use coder_testkit::issuer::{Issuer, parameter};
+use coder_testkit::{Team, TestPlatform};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Login with a provider, against one that says what the test wants.
 
-use coder_testkit::{Reply, TestPlatform};
 use coder_testkit::issuer::{CALLBACK, Issuer, parameter};
+use coder_testkit::{Reply, TestPlatform};
 use serde_json::{Value, json};
 use url::Url;
 

@@ -98,7 +98,7 @@ impl<T: Entity> Record<T> {
     }
 
     /// Reads a stored document.
-    pub fn from_document(document: crate::store::Document) -> Result<Self, coder_core::Failure> {
+    pub fn from_document(document: crate::document::Document) -> Result<Self, coder_core::Failure> {
         let broken = |cause: serde_json::Error| {
             coder_core::Failure::internal(format!("{} `{}` cannot be read: {cause}", T::TYPE, document.id))
         };

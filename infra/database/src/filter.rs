@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::query::field;
+use crate::document::field;
 
 /// Which documents a query returns. Operands are scalars.
 #[derive(Debug, Clone, PartialEq)]

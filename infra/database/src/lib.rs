@@ -9,6 +9,7 @@ pub mod claim;
 pub mod container;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod document;
 pub mod entity;
 pub mod filter;
 pub mod idempotency;
@@ -22,10 +23,11 @@ pub mod transaction;
 
 pub use audit::{AuditEntry, Change};
 pub use container::{Container, Index, VectorField};
+pub use document::Document;
 pub use entity::{Entity, Meta, Record};
 pub use filter::Filter;
 pub use outbox::OutboxRecord;
 pub use query::{Direction, Page, Query};
 pub use repository::{Partition, PlatformJob, Repository};
-pub use store::{Document, DocumentStore, Operation, PartitionKey, Patch, StoreError, Written};
+pub use store::{DocumentStore, Operation, PartitionKey, Patch, StoreError, Written};
 pub use transaction::Transaction;

@@ -1,9 +1,7 @@
 //! A query: filter, order, page size, position.
 
-use serde_json::Value;
-
+use crate::document::Document;
 use crate::filter::Filter;
-use crate::store::Document;
 
 /// Which way a field is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,9 +63,4 @@ impl Query {
     pub fn fingerprint(&self) -> String {
         format!("{:?} {:?}", self.filter, self.order)
     }
-}
-
-/// The value at a dotted path, if there is one.
-pub fn field<'a>(body: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(body, |value, name| value.as_object()?.get(name))
 }

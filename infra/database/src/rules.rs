@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use crate::container::Container;
+use crate::document::field;
 use crate::filter::Filter;
-use crate::query::{Query, field};
+use crate::query::Query;
 use crate::store::{Operation, PartitionKey, Patch, StoreError};
 
 /// Bytes of a document as JSON, and of all documents of a batch together.

@@ -8,6 +8,7 @@ use coder_core::Timestamp;
 use serde_json::Value;
 
 use crate::container::Container;
+use crate::document::Document;
 use crate::query::{Page, Query};
 
 /// A value for each level of a container's partition key.
@@ -19,17 +20,6 @@ impl PartitionKey {
     pub fn single(value: impl Into<String>) -> Self {
         Self(vec![value.into()])
     }
-}
-
-/// A stored document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Document {
-    /// Its id, unique in the partition.
-    pub id: String,
-    /// The store's own entity tag; changes at every write.
-    pub etag: String,
-    /// The document; an object with `id` and the partition key's fields.
-    pub body: Value,
 }
 
 /// One change of one document. `expires_at` is when the document goes by itself (to the second in the cloud).

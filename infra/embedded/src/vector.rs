@@ -19,7 +19,7 @@ const LANES: usize = 16;
 
 /// The document's vector in this field, at unit length; `None` where the field is missing or null.
 pub(crate) fn of_body(body: &Value, field: VectorField) -> Result<Option<Vec<f32>>, StoreError> {
-    let numbers = match coder_database::query::field(body, field.field) {
+    let numbers = match coder_database::document::field(body, field.field) {
         None | Some(Value::Null) => return Ok(None),
         Some(value) => {
             value.as_array().and_then(|items| items.iter().map(Value::as_f64).collect::<Option<Vec<_>>>())

@@ -131,3 +131,23 @@ pub(crate) type ErasedConsumer<S> =
 pub(crate) type ErasedTimer<S> = Arc<dyn Fn(S, Invocation) -> Boxed<Result<(), Failure>> + Send + Sync>;
 pub(crate) type ErasedJob<S> =
     Arc<dyn Fn(S, Invocation, Value) -> Boxed<Result<Value, Failure>> + Send + Sync>;
+
+/// What a consumer takes.
+pub(crate) struct Consumer<S> {
+    pub(crate) name: &'static str,
+    pub(crate) pattern: &'static str,
+    pub(crate) run: ErasedConsumer<S>,
+}
+
+/// When a timer is due.
+pub(crate) struct Timer<S> {
+    pub(crate) name: &'static str,
+    pub(crate) schedule: &'static str,
+    pub(crate) run: ErasedTimer<S>,
+}
+
+/// A one-time job.
+pub(crate) struct Job<S> {
+    pub(crate) name: &'static str,
+    pub(crate) run: ErasedJob<S>,
+}

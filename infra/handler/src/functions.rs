@@ -17,8 +17,7 @@ use coder_middleware::runtime::Runtime;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
-use crate::events::{ConsumerFault, Event, Invocation};
-use crate::group::{Consumer, Job, Timer};
+use crate::events::{Consumer, ConsumerFault, Event, Invocation, Job, Timer};
 
 /// Longest run of one delivery; well below the host's own limit, which would kill the process.
 pub const DEADLINE: Duration = Duration::from_mins(4);

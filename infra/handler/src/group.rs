@@ -14,7 +14,9 @@ use coder_middleware::OperationDescription;
 use coder_middleware::runtime::Runtime;
 use serde_json::Value;
 
-use crate::events::{ConsumerFault, ErasedConsumer, ErasedJob, ErasedTimer, Event, Invocation};
+use crate::events::{
+    Consumer, ConsumerFault, ErasedConsumer, ErasedJob, ErasedTimer, Event, Invocation, Job, Timer,
+};
 use crate::functions::{self, Functions};
 use crate::peers::Peers;
 use crate::routes::Routes;
@@ -29,26 +31,6 @@ pub struct RouteGroup<S> {
     consumers: Vec<Consumer<S>>,
     timers: Vec<Timer<S>>,
     jobs: Vec<Job<S>>,
-}
-
-/// What a consumer takes.
-pub(crate) struct Consumer<S> {
-    pub(crate) name: &'static str,
-    pub(crate) pattern: &'static str,
-    pub(crate) run: ErasedConsumer<S>,
-}
-
-/// When a timer is due.
-pub(crate) struct Timer<S> {
-    pub(crate) name: &'static str,
-    pub(crate) schedule: &'static str,
-    pub(crate) run: ErasedTimer<S>,
-}
-
-/// A one-time job.
-pub(crate) struct Job<S> {
-    pub(crate) name: &'static str,
-    pub(crate) run: ErasedJob<S>,
 }
 
 /// A group with its service type erased: what the platform, the manifest and the tests work with.

@@ -4,13 +4,13 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
-use coder_core::{
-    Code, Credential, Failure, OrganizationId, Permission, PermissionSet, Problem, Scope, SessionId, UserId,
-};
+use coder_core::{Code, Credential, Failure, OrganizationId, Permission, Problem, Scope, SessionId, UserId};
 use coder_database::Partition;
 
 use crate::chain::Authentication;
 use crate::describe::{OperationDescription, Security};
+use crate::effective::holds;
+pub use crate::effective::{Effective, effective};
 use crate::request::{Input, RequestContext};
 use crate::unit::Unit;
 
@@ -298,71 +298,13 @@ impl Access for Operator {
 }
 access_is_input!(Operator);
 
-/// What a caller may do at one scope: the person's permissions, cut by those of the API key, if one was used.
-#[derive(Debug, Clone)]
-pub struct Effective {
-    person: std::sync::Arc<PermissionSet>,
-    key: Option<PermissionSet>,
-}
-
-impl Effective {
-    /// Whether the permission is held. Operators' permissions never are: configuration gives them, not a role.
-    pub fn allows(&self, permission: &str) -> bool {
-        !permission.starts_with("platform.")
-            && self.person.allows(permission)
-            && self.key.as_ref().is_none_or(|key| key.allows(permission))
-    }
-
-    /// The person's own permissions.
-    pub fn person(&self) -> &PermissionSet {
-        &self.person
-    }
-
-    /// The key's permissions, if a key was used.
-    pub fn key(&self) -> Option<&PermissionSet> {
-        self.key.as_ref()
-    }
-}
-
-/// What a caller may do at a scope.
-pub async fn effective(
-    context: &RequestContext,
-    organization_id: OrganizationId,
-    user_id: UserId,
-    scope: Scope,
-) -> Result<Effective, Failure> {
-    let person = context.runtime().authorizer.permissions(organization_id, user_id, scope).await?;
-    let key = match &caller(context)?.credential {
-        Credential::ApiKey { permissions, scope: key_scope, .. } => {
-            Some(if covers(key_scope, &scope) { permissions.clone() } else { PermissionSet::default() })
-        }
-        _ => None,
-    };
-    Ok(Effective { person, key })
-}
-
-async fn holds(
-    context: &RequestContext,
-    organization_id: OrganizationId,
-    user_id: UserId,
-    permission: &str,
-    scope: Scope,
-) -> Result<bool, Failure> {
-    Ok(effective(context, organization_id, user_id, scope).await?.allows(permission))
-}
-
-/// A key for the organization holds everywhere in it; one for a team or project only there.
-fn covers(key: &Scope, wanted: &Scope) -> bool {
-    matches!(key, Scope::Organization(_)) || key == wanted
-}
-
 /// The project or team that the path names; permissions are checked there.
 fn path_scope(context: &RequestContext) -> Option<Scope> {
     let project = context.path_parameter("projectId").and_then(|id| id.parse().ok()).map(Scope::Project);
     project.or_else(|| context.path_parameter("teamId").and_then(|id| id.parse().ok()).map(Scope::Team))
 }
 
-fn caller(context: &RequestContext) -> Result<&coder_core::Caller, Failure> {
+pub(crate) fn caller(context: &RequestContext) -> Result<&coder_core::Caller, Failure> {
     match context.authentication() {
         Authentication::Verified(caller) => Ok(caller),
         Authentication::Refused(problem) => Err(problem.clone().into()),

@@ -124,8 +124,6 @@ pub struct OperationDescription {
     pub guarded: bool,
     /// Whether calls count against the limit of changes to one organization.
     pub write_limited: bool,
-    /// Documentation only: the path is served, but the operation is left out of the OpenAPI document.
-    pub hidden: bool,
 }
 
 /// The usual body limit: 1 MiB.
@@ -149,7 +147,6 @@ impl OperationDescription {
             during_enrolment: false,
             guarded: false,
             write_limited: false,
-            hidden: false,
         }
     }
 

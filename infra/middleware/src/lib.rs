@@ -8,6 +8,7 @@ pub mod access;
 pub mod answer;
 pub mod chain;
 pub mod describe;
+pub mod effective;
 pub mod list;
 pub mod problem_response;
 pub mod request;

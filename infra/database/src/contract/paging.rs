@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::partitions::layered;
 use super::{LAYERED, PLAIN, Subject, create, delete};
-use crate::query::field;
+use crate::document::field;
 use crate::{Direction, Document, Filter, PartitionKey, Query};
 
 /// Every page of a query.

@@ -66,7 +66,7 @@ pub fn text(document: &Value) -> String {
 /// What only other parts of the platform may call is not offered to clients: API Management does not even
 /// forward it.
 fn public(operation: &OperationDescription) -> bool {
-    !operation.hidden && operation.access() != Security::Service
+    operation.access() != Security::Service
 }
 
 fn describe(group: &str, operation: &OperationDescription, components: &mut Components) -> Value {
