@@ -1,13 +1,13 @@
 //! What events of the platform change here. Every consumer may get an event twice and does no harm then.
 
-use coder_core::{OrganizationId, UserId};
+use coder_core::{Failure, OrganizationId, Timestamp, UserId};
 use coder_database::{Change, Filter};
 use coder_handler::{ConsumerFault, Event, Invocation, RouteGroup};
 use serde::Deserialize;
 
 use crate::Auth;
 use crate::email::EmailAddress;
-use crate::model::{Alias, Identity, IdentityStatus, RevokedReason};
+use crate::model::{Alias, Identity, IdentityStatus, RevokedReason, Session};
 use crate::service::acting::Acting;
 use crate::service::revocations::{self, Revoked};
 use crate::service::{erasure, mail};
@@ -38,31 +38,46 @@ struct OfUser {
 async fn deactivate(auth: Auth, run: Invocation, event: Event) -> Outcome {
     let OfUser { user_id } = event.payload()?;
     let acting = Acting::Job(&run);
-    set_status(&auth, acting, user_id, IdentityStatus::Active, IdentityStatus::Deactivated).await?;
+    if !set_status(&auth, acting, user_id, IdentityStatus::Deactivated, event.time).await? {
+        // The person is back already; only what was begun before must not outlive it.
+        let begun_before = |session: &Session| session.auth_time <= event.time;
+        auth.end_all_sessions(acting, user_id, RevokedReason::Deactivated, begun_before).await?;
+        return Ok(());
+    }
     auth.end_all_sessions(acting, user_id, RevokedReason::Deactivated, |_| true).await?;
     Ok(auth.publish_revocations(acting, &[Revoked::User(user_id)]).await?)
 }
 
 async fn reactivate(auth: Auth, run: Invocation, event: Event) -> Outcome {
     let OfUser { user_id } = event.payload()?;
-    set_status(&auth, Acting::Job(&run), user_id, IdentityStatus::Deactivated, IdentityStatus::Active).await
+    set_status(&auth, Acting::Job(&run), user_id, IdentityStatus::Active, event.time).await?;
+    Ok(())
 }
 
+/// Follows a change of the person's status; answers whether it is the latest known. Events come again and in any
+/// order, so that one from before the latest says nothing of the present.
 async fn set_status(
     auth: &Auth,
     acting: Acting<'_>,
     user_id: UserId,
-    from: IdentityStatus,
-    to: IdentityStatus,
-) -> Outcome {
-    let Some(before) = auth.identity(user_id).await? else { return Ok(()) };
-    if before.data.status != from {
-        return Ok(());
+    status: IdentityStatus,
+    since: Timestamp,
+) -> Result<bool, Failure> {
+    let Some(before) = auth.identity(user_id).await? else { return Ok(true) };
+    if before.data.status_since.is_some_and(|latest| latest > since) {
+        return Ok(false);
     }
-    let token_epoch = before.data.token_epoch.saturating_add(1);
-    let mut unit = acting.begin(Identity::partition(user_id));
-    unit.replace(&before, Identity { status: to, token_epoch, ..before.data.clone() })?;
-    Ok(acting.commit(unit).await?)
+    let mut after = Identity { status_since: Some(since), ..before.data.clone() };
+    if matches!(after.status, IdentityStatus::Active | IdentityStatus::Deactivated) && after.status != status {
+        after.status = status;
+        after.token_epoch = after.token_epoch.saturating_add(1);
+    }
+    if before.data.status_since != after.status_since || before.data.status != after.status {
+        let mut unit = acting.begin(Identity::partition(user_id));
+        unit.replace(&before, after)?;
+        acting.commit(unit).await?;
+    }
+    Ok(true)
 }
 
 async fn erase_user(auth: Auth, run: Invocation, event: Event) -> Outcome {

@@ -5,7 +5,7 @@ use coder_handler::{Group, RouteGroup};
 
 use crate::catalogue::PERMISSIONS;
 use crate::model::CONTAINER;
-use crate::service::{Auth, mail, revocations};
+use crate::Auth;
 use crate::{events, jobs, routes};
 
 /// The group `auth`.
@@ -21,8 +21,6 @@ pub fn route_group() -> Group {
     )
     .container(container)
     .permissions(PERMISSIONS)
-    .routes(routes::all())
-    .on_event("send-mail", "coder.auth.mail.queued", mail::send)
-    .on_event("publish-revocations", "coder.auth.session.revoked", revocations::republish);
+    .routes(routes::all());
     jobs::declare(events::declare(group)).service(Auth::new)
 }

@@ -126,7 +126,7 @@ mod tests {
             assert!(!page.contains(refused), "{refused}");
         }
         assert_eq!(page.matches("<script").count(), page.matches("<script type=\"module\" src=").count());
-        for (path, _, script) in FILES.iter().filter(|(path, ..)| path.ends_with(".js")) {
+        for (path, _, script) in FILES.iter().filter(|(_, kind, _)| kind.starts_with("text/javascript")) {
             for refused in
                 ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Storage"]
             {

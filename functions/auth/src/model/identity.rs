@@ -17,6 +17,9 @@ pub struct Identity {
     pub email_verified_at: Option<Timestamp>,
     /// Whether they can sign in at all.
     pub status: IdentityStatus,
+    /// When the event happened that the status comes from; older ones change nothing.
+    #[serde(default)]
+    pub status_since: Option<Timestamp>,
     /// PHC string; none for those who sign in elsewhere only.
     pub password_hash: Option<String>,
     /// When the password was last set.
@@ -68,6 +71,7 @@ impl Identity {
             email,
             email_verified_at: None,
             status: IdentityStatus::Active,
+            status_since: None,
             password_hash: None,
             password_changed_at: None,
             password_history: Vec::new(),

@@ -6,6 +6,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod email;
 pub(crate) mod external;
 pub(crate) mod fields;
+pub(crate) mod identities;
 pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Routes<Auth> {
         providers::routes,
         policy::routes,
         introspect::routes,
+        identities::routes,
         revocations::routes,
         bootstrap::routes,
         admin::routes,
