@@ -1,7 +1,7 @@
 // One operation: who may call it, what it takes, what it answers, and a form to try it.
 
 import { block, element, json, prose } from "./dom.js";
-import { follow, limitsOf, schemaView, typeOf } from "./schema.js";
+import { exampleOf, limitsOf, resolved, schemaView, typeOf } from "./schema.js";
 import { requestForm } from "./request.js";
 
 /** Method and path, the parameters set off. */
@@ -56,8 +56,8 @@ function body(described, root) {
   const word = described.required ? "" : " It may be left out.";
   return section("Request body",
     element("p", {}, prose(`Sent as ${types.map((type) => `\`${type}\``).join(" or ")}.${word}`)),
-    media.example !== undefined && element("details", { open: true }, element("summary", {}, "Example"),
-      block(json(media.example), "Example of the request body")),
+    exampleOf(media, root) !== undefined && element("details", { open: true }, element("summary", {}, "Example"),
+      block(json(exampleOf(media, root)), "Example of the request body")),
     element("details", { open: true }, element("summary", {}, "Fields"), schemaView(media.schema, root)),
   );
 }
@@ -65,7 +65,7 @@ function body(described, root) {
 /** The answers by status; `x-…` and shared problem answers are told apart. */
 function byStatus(responses, root) {
   const numbered = Object.entries(responses).filter(([status]) => !status.startsWith("x-"));
-  return numbered.map(([status, answer]) => [status, answer.$ref ? follow(answer.$ref, root) ?? {} : answer]);
+  return numbered.map(([status, answer]) => [status, resolved(answer, root)]);
 }
 
 const isProblem = (status) => status >= "400";
@@ -79,22 +79,20 @@ function answers(responses, root) {
       element("h3", {}, element("span", { class: "status" }, status), " ", prose(answer.description)),
       headers.length ? element("p", {}, prose(`With ${headers.map((name) => `\`${name}\``).join(", ")}.`)) : null,
       type && element("p", {}, "Body: ", element("code", {}, type)),
-      media?.example !== undefined && element("details", {}, element("summary", {}, "Example"),
-        block(json(media.example), `Example of the answer ${status}`)),
+      exampleOf(media, root) !== undefined && element("details", {}, element("summary", {}, "Example"),
+        block(json(exampleOf(media, root)), `Example of the answer ${status}`)),
       media?.schema && element("details", {}, element("summary", {}, "Fields"), schemaView(media.schema, root)),
     );
   }));
 }
 
-/** The codes that the operation can answer with; a shared answer names every code of its status. */
+/** The codes that the operation can answer with, by status; `default` has those of every operation. */
 function problems(responses, root) {
-  const possible = responses["x-problem-codes"];
   const bad = byStatus(responses, root).filter(([status]) => isProblem(status));
   if (!bad.length) return null;
   const rows = bad.map(([status, answer]) => {
-    const named = [...String(answer.description ?? "").matchAll(/`([a-z_]+)`/g)].map((match) => match[1]);
-    const codes = possible ? named.filter((code) => possible.includes(code)) : named;
-    return element("tr", {}, element("th", { scope: "row" }, status),
+    const codes = answer["x-problem-codes"] ?? [];
+    return element("tr", {}, element("th", { scope: "row" }, status === "default" ? "any time" : status),
       element("td", {}, codes.length ? codes.map((code) => [element("code", {}, code), " "]) : prose(answer.description)));
   });
   return section("Problems", element("table", {},

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { operationView, route } from "./operation.js";
+import { resolved } from "./schema.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 
@@ -28,7 +29,8 @@ function read(group, root) {
   const found = [];
   for (const [path, item] of Object.entries(root.paths ?? {})) {
     for (const method of METHODS.filter((one) => item[one])) {
-      const details = { ...item[method], parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])] };
+      const parameters = [...(item.parameters ?? []), ...(item[method].parameters ?? [])];
+      const details = { ...item[method], parameters: parameters.map((one) => resolved(one, root)) };
       const id = details.operationId ?? `${method} ${path}`;
       const text = [id, method, path, group, details.summary, details.description].join(" ").toLowerCase();
       found.push({ id, method, path, group, details, root, text });

@@ -1,6 +1,7 @@
 // A form that sends one operation to this very origin and shows what came back.
 
 import { block, element, json } from "./dom.js";
+import { exampleOf } from "./schema.js";
 
 /** Most characters of an answer that are shown. */
 const SHOWN = 500_000;
@@ -8,7 +9,7 @@ const SHOWN = 500_000;
 /** The form. `credential` reads and sets the credential of the page. */
 export function requestForm(operation, credential) {
   const inputs = (operation.details.parameters ?? []).map((parameter) => ({ parameter, field: input(parameter) }));
-  const body = bodyFields(operation.details.requestBody);
+  const body = bodyFields(operation.details.requestBody, operation.root);
   const answer = element("div", { class: "outcome", "aria-live": "polite" });
   const command = element("code");
   const send = element("button", { type: "submit" }, "Send");
@@ -59,10 +60,10 @@ function input(parameter) {
   return element("select", { required }, required ? null : element("option", { value: "" }, ""), options);
 }
 
-function bodyFields(described) {
+function bodyFields(described, root) {
   if (!described) return null;
   const types = Object.keys(described.content ?? {});
-  const example = described.content?.[types[0]]?.example;
+  const example = exampleOf(described.content?.[types[0]], root);
   const shown = example === undefined ? "" : json(example);
   const rows = Math.min(Math.max(shown.split("\n").length + 1, 4), 24);
   const text = element("textarea", { rows, spellcheck: "false", required: described.required === true });

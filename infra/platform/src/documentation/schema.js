@@ -34,6 +34,16 @@ function settle(schema, root, seen = []) {
 const variants = (schema) => schema.oneOf ?? schema.anyOf;
 const isMap = (schema) => typeof schema.additionalProperties === "object";
 
+/** The part itself, where a reference may stand for it. */
+export function resolved(part, root) {
+  return part?.$ref ? follow(part.$ref, root) ?? {} : part;
+}
+
+/** The example of a body: its own, or its schema's; undefined without one. */
+export function exampleOf(media, root) {
+  return media?.example ?? resolved(media?.schema, root)?.example;
+}
+
 /** The type in a few words: `array of string (uuid)`. */
 export function typeOf(unsettled, root, depth = 0) {
   const schema = settle(unsettled, root);
