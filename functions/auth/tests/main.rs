@@ -4,6 +4,7 @@
 mod addresses;
 mod api_keys;
 mod authenticator;
+mod binary;
 mod bootstrap;
 mod events;
 mod external;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod agents;
+mod binary;
 mod declaration;
 mod delivery;
 mod grants;

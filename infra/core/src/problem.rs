@@ -159,12 +159,32 @@ pub struct Problem {
     pub retry_after_seconds: Option<u64>,
     /// The `WWW-Authenticate` challenge that replaces the usual one of 401.
     pub challenge: Option<String>,
+    /// The limit that was reached, for 429.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// Where a caller stands with a limit, as the `RateLimit-*` headers say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The most requests at once.
+    pub limit: u32,
+    /// How many of them are left.
+    pub remaining: u32,
+    /// Seconds until all are there again.
+    pub reset_seconds: u64,
 }
 
 impl Problem {
     /// A problem of this code with its particulars.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None, challenge: None }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            challenge: None,
+            rate_limit: None,
+        }
     }
 
     /// `404 not_found`; the same words whether the thing is absent or another tenant's.

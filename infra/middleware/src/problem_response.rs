@@ -2,9 +2,10 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use coder_core::problem::RateLimit;
 use coder_core::{Code, Failure, Problem, StoredAnswer};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// The challenge that goes with a 401 unless the problem brings its own.
 const CHALLENGE: &str = "Bearer realm=\"coder\"";
@@ -20,6 +21,9 @@ pub fn problem_response(problem: &Problem, request_id: &str) -> Response {
     if let Some(seconds) = problem.retry_after_seconds {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Some(limit) = problem.rate_limit {
+        write_rate_limit(limit, headers);
+    }
     if problem.code.status() == 401 {
         let usual = if problem.code == Code::TokenExpired { CHALLENGE_INVALID } else { CHALLENGE };
         let challenge = problem.challenge.as_deref().unwrap_or(usual);
@@ -28,6 +32,18 @@ pub fn problem_response(problem: &Problem, request_id: &str) -> Response {
         }
     }
     response
+}
+
+/// Writes the `RateLimit-*` headers.
+pub(crate) fn write_rate_limit(limit: RateLimit, headers: &mut HeaderMap) {
+    let values = [
+        ("ratelimit-limit", u64::from(limit.limit)),
+        ("ratelimit-remaining", u64::from(limit.remaining)),
+        ("ratelimit-reset", limit.reset_seconds),
+    ];
+    for (name, value) in values {
+        headers.insert(name, HeaderValue::from(value));
+    }
 }
 
 /// A `405` with the methods that the path has.

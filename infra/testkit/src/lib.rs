@@ -9,8 +9,10 @@
 mod client;
 pub mod issuer;
 mod platform;
+mod process;
 pub mod team;
 
 pub use client::{Client, Reply};
 pub use platform::TestPlatform;
+pub use process::HandlerProcess;
 pub use team::Team;

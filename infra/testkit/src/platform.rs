@@ -21,6 +21,7 @@ pub struct TestPlatform {
     pub platform: Platform,
     /// Moves the platform's time.
     pub clock: ManualClock,
+    settings: Settings,
     directory: TempDir,
     http: reqwest::Client,
 }
@@ -38,17 +39,6 @@ impl TestPlatform {
             Err(error) => panic!("no directory: {error}"),
         };
         let start = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        Self::start_in(directory, ManualClock::at(start), change).await
-    }
-
-    /// Stops, and starts again on the same data directory and clock.
-    pub async fn restart(self) -> Self {
-        let Self { platform, clock, directory, .. } = self;
-        platform.stop().await;
-        Self::start_in(directory, clock, |_| {}).await
-    }
-
-    async fn start_in(directory: TempDir, clock: ManualClock, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::for_tests(directory.path());
         // Tests send many requests from one address; tests of the limits set their own.
         settings.limits.address_per_minute = 1_000_000;
@@ -57,8 +47,21 @@ impl TestPlatform {
         settings.limits.public_per_minute = 1_000_000;
         settings.limits.writes_per_minute = 1_000_000;
         change(&mut settings);
+        Self::start_in(directory, ManualClock::at(start), settings).await
+    }
+
+    /// Stops, and starts again with the same data directory, clock and settings, on another free port. Access
+    /// tokens of before hold only if a public address was set, since they name their issuer.
+    pub async fn restart(self) -> Self {
+        let Self { platform, clock, settings, directory, .. } = self;
+        platform.stop().await;
+        Self::start_in(directory, clock, settings).await
+    }
+
+    async fn start_in(directory: TempDir, clock: ManualClock, settings: Settings) -> Self {
         let ambient = Ambient::new(clock.clone(), OsEntropy);
-        let options = Options { settings, ambient, groups: route_groups(), only: BTreeSet::new() };
+        let groups = route_groups();
+        let options = Options { settings: settings.clone(), ambient, groups, only: BTreeSet::new() };
         let platform = match Platform::start(options).await {
             Ok(platform) => platform,
             Err(error) => panic!("the platform does not start: {error}"),
@@ -71,7 +74,7 @@ impl TestPlatform {
             Ok(http) => http,
             Err(error) => panic!("no client: {error}"),
         };
-        let started = Self { platform, clock, directory, http };
+        let started = Self { platform, clock, settings, directory, http };
         started.install_signing_key().await;
         started
     }

@@ -167,6 +167,16 @@ impl TestPlatform {
     }
 }
 
+impl Client {
+    /// The same person, working in another organization of theirs.
+    pub async fn switched_to(mut self, organization: &str) -> Self {
+        let body = json!({"organizationId": organization});
+        let switched = self.post("/api/auth/switch-organization", body).await.expect(200);
+        self.organization_id = organization.parse().ok();
+        self.with_token(switched.text("/accessToken"))
+    }
+}
+
 /// The token of the first invitation in the answer of `POST /invitations`.
 #[track_caller]
 pub fn invitation_token(sent: &Reply) -> String {

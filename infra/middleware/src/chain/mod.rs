@@ -24,7 +24,7 @@ pub use authenticate::{ApiKeys, Authentication, Authenticator, CallerCache};
 pub use identify::Identity;
 pub use size::body_too_large;
 
-use crate::problem_response::{internal, problem_response};
+use crate::problem_response::{internal, problem_response, write_rate_limit};
 
 /// What the steps of the chain need.
 #[derive(Debug)]
@@ -124,9 +124,8 @@ impl Chain {
             return refuse(&problem);
         }
         // 6. Address limit: before authentication, so that guessing costs the guesser.
-        let address = throttle::address(self, identity).await;
-        if let Err(limited) = address {
-            return limited.response(&identity.request_id);
+        if let Err(problem) = throttle::address(self, identity).await {
+            return refuse(&problem);
         }
         // 7. Authentication and session check: who is asking, and is the session still alive. A bad credential
         //    is refused by the operations that need one; a public operation does not care.
@@ -138,14 +137,15 @@ impl Chain {
         // 8. Caller limits: after authentication, so that they count the person and the tenant, not the address.
         let allowance = match throttle::caller(self, &authentication).await {
             Ok(allowance) => allowance,
-            Err(limited) => return limited.response(&identity.request_id),
+            Err(problem) => return refuse(&problem),
         };
         request.extensions_mut().insert(authentication);
         request.extensions_mut().insert(Admitted(()));
         // 9. Routing, permission, validation, idempotency, handler: the endpoint.
         let mut response = next.run(request).await;
-        if let Some(allowance) = allowance {
-            allowance.write(response.headers_mut());
+        // A limit that an inner step found reached matters more than one with room.
+        if let Some(allowance) = allowance.filter(|_| !response.headers().contains_key("ratelimit-limit")) {
+            write_rate_limit(allowance, response.headers_mut());
         }
         response
     }

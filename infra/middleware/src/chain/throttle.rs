@@ -1,52 +1,23 @@
-//! Steps 6 and 8: limits by address, by caller and by organization, and the headers that tell of them.
+//! Steps 6 and 8: limits by address, by caller and by organization, and where a caller stands with them.
 
-use axum::response::Response;
 use coder_cache::{Decision, Limit};
+use coder_core::problem::RateLimit;
 use coder_core::{Code, Problem};
-use http::{HeaderMap, HeaderValue};
 
 use super::{Authentication, Chain, Identity};
-use crate::problem_response::problem_response;
-
-/// What is left of the tightest bucket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Allowance(Decision);
-
-impl Allowance {
-    /// Writes the `RateLimit-*` headers.
-    pub(super) fn write(self, headers: &mut HeaderMap) {
-        let values = [
-            ("ratelimit-limit", u64::from(self.0.limit)),
-            ("ratelimit-remaining", u64::from(self.0.remaining)),
-            ("ratelimit-reset", self.0.reset_seconds),
-        ];
-        for (name, value) in values {
-            headers.insert(name, HeaderValue::from(value));
-        }
-    }
-}
-
-/// A limit was reached.
-#[derive(Debug)]
-pub(super) struct Limited {
-    decision: Decision,
-    what: &'static str,
-}
-
-impl Limited {
-    pub(super) fn response(self, request_id: &str) -> Response {
-        let mut response = problem_response(&limited(self.what, &self.decision), request_id);
-        Allowance(self.decision).write(response.headers_mut());
-        response
-    }
-}
 
 /// `429 rate_limited`, saying which limit and when to come back.
 pub(super) fn limited(what: &str, decision: &Decision) -> Problem {
     let seconds = decision.retry_after_seconds.max(1);
     let detail =
         format!("The limit for this {what} is {} requests a minute; wait {seconds} s.", decision.limit);
-    Problem::new(Code::RateLimited, detail).retry_after(seconds)
+    Problem { rate_limit: Some(standing(decision)), ..Problem::new(Code::RateLimited, detail) }
+        .retry_after(seconds)
+}
+
+fn standing(decision: &Decision) -> RateLimit {
+    let Decision { limit, remaining, reset_seconds, .. } = *decision;
+    RateLimit { limit, remaining, reset_seconds }
 }
 
 /// A bucket that refills every minute and holds one minute's worth.
@@ -54,24 +25,25 @@ pub(super) fn per_minute(requests: u32) -> Limit {
     Limit { per_minute: requests, burst: requests }
 }
 
-pub(super) async fn address(chain: &Chain, identity: &Identity) -> Result<(), Limited> {
+pub(super) async fn address(chain: &Chain, identity: &Identity) -> Result<(), Problem> {
     let Some(address) = identity.client_address else { return Ok(()) };
     let limit = per_minute(chain.settings.limits.address_per_minute);
     take(chain, &format!("address:{address}"), limit, "address").await.map(|_| ())
 }
 
+/// Where the caller stands with the tightest bucket.
 pub(super) async fn caller(
     chain: &Chain,
     authentication: &Authentication,
-) -> Result<Option<Allowance>, Limited> {
+) -> Result<Option<RateLimit>, Problem> {
     let Authentication::Verified(caller) = authentication else { return Ok(None) };
     let Some(user) = caller.user_id else { return Ok(None) };
     let limits = &chain.settings.limits;
     let own = take(chain, &format!("user:{user}"), per_minute(limits.user_per_minute), "user").await?;
-    let Some(organization) = caller.organization_id else { return Ok(Some(Allowance(own))) };
+    let Some(organization) = caller.organization_id else { return Ok(Some(standing(&own))) };
     let key = format!("organization:{organization}");
     let shared = take(chain, &key, per_minute(limits.organization_per_minute), "organization").await?;
-    Ok(Some(Allowance(if shared.remaining < own.remaining { shared } else { own })))
+    Ok(Some(standing(if shared.remaining < own.remaining { &shared } else { &own })))
 }
 
 /// Takes one request from a bucket of a single operation or group.
@@ -90,12 +62,12 @@ pub(super) async fn operation(
     Err(limited(what, &decision).into())
 }
 
-async fn take(chain: &Chain, key: &str, limit: Limit, what: &'static str) -> Result<Decision, Limited> {
+async fn take(chain: &Chain, key: &str, limit: Limit, what: &'static str) -> Result<Decision, Problem> {
     let decision = chain.limiter.take(key, limit, 1).await;
     if decision.allowed {
         Ok(decision)
     } else {
         chain.metrics.rate_limited(what);
-        Err(Limited { decision, what })
+        Err(limited(what, &decision))
     }
 }
