@@ -131,3 +131,22 @@ fn the_proofs_cover_every_group() {
         coder_platform::route_groups().iter().map(|group| group.name).collect();
     assert_eq!(groups, declared);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_does_what_it_was_given_and_nothing_else() {
+    let platform = TestPlatform::start().await;
+    let team = Team::with_login_provider(&platform).await;
+    let mut allowed = Vec::new();
+    for operation in protected() {
+        let reply = call(&team.key, &team, &operation, &[]).await;
+        match (operation.security, reply.status.as_u16()) {
+            (Security::Permission(permission), 200) if permission.name == "users.project.read" => {
+                allowed.push(operation.id);
+            }
+            // What is the caller's own needs no permission.
+            (Security::SignedIn | Security::SignedInOrService, _) => {}
+            (_, status) => assert_eq!(status, 403, "{}: {:?}", operation.id, reply.body),
+        }
+    }
+    assert!(allowed.contains(&"list_projects") && allowed.contains(&"get_project"), "{allowed:?}");
+}

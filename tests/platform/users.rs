@@ -1,5 +1,6 @@
 //! What the group `users` promises, scenario by scenario.
 
+use coder_database::{PartitionKey, Query};
 use coder_middleware::Security;
 use coder_testkit::team::{PASSWORD, invitation_token};
 use coder_testkit::{Client, Reply, Team, TestPlatform};
@@ -25,11 +26,7 @@ fn days(days: i64) -> SignedDuration {
 async fn founder(platform: &TestPlatform, email: &str) -> Client {
     let person = platform.register(email, None).await;
     let company = made(&person, "/api/users/organizations", json!({"name": "Acme"})).await;
-    let switched =
-        person.post("/api/auth/switch-organization", json!({"organizationId": company})).await.expect(200);
-    let mut founder = person.with_token(switched.text("/accessToken"));
-    founder.organization_id = company.parse().ok();
-    founder
+    person.switched_to(&company).await
 }
 
 /// Whether each action is allowed to the caller at a project.
@@ -262,6 +259,7 @@ async fn what_another_organization_has_is_not_there() {
 async fn an_account_is_restored_within_the_grace_and_blank_after_it() {
     let platform = TestPlatform::start().await;
     let owner = founder(&platform, "olga@example.com").await;
+    let company = owner.organization_id.unwrap().to_string();
     let max = platform.join(&owner, "max@example.com", "member").await;
     let profile = json!({"bio": "Builds engines", "phone": "+491701234567", "title": "Engineer"});
     max.patch("/api/users/me", profile).await.expect(200);
@@ -293,9 +291,7 @@ async fn an_account_is_restored_within_the_grace_and_blank_after_it() {
     after["lastLoginAt"] = before["lastLoginAt"].clone();
     assert_eq!(after, before);
     assert_eq!(max.get("/api/users/me/organizations").await.expect(200).body, organizations);
-    let owner = platform.login("olga@example.com").await;
-    let switch = json!({"organizationId": organizations["items"][0]["organizationId"]});
-    drop(switch);
+    let owner = platform.login("olga@example.com").await.switched_to(&company).await;
     assert_eq!(ignored(owner.get(&seen).await.expect(200).body), colleague);
 
     max.delete("/api/users/me").await.expect(202);
@@ -304,9 +300,26 @@ async fn an_account_is_restored_within_the_grace_and_blank_after_it() {
     platform.settle().await;
     let login = json!({"email": "max@example.com", "password": PASSWORD});
     platform.nobody().post("/api/auth/login", login).await.expect_problem(401, "invalid_credentials");
-    let owner = platform.login("olga@example.com").await;
+    let owner = platform.login("olga@example.com").await.switched_to(&company).await;
     let kept = owner.get(&format!("/api/users/projects/{project}")).await.expect(200);
     assert_eq!(kept.text("/leadUserId"), id(&max), "history keeps its shape");
-    let shown = owner.get(&seen).await;
-    panic!("{shown:?}");
+    owner.get(&seen).await.expect_problem(404, "not_found");
+    let members = owner.get("/api/users/members").await.expect(200);
+    assert_eq!(members.body["items"].as_array().unwrap().len(), 1);
+    // No operation shows the profile of somebody who is a member of nothing, so the store has to.
+    let store = &platform.platform.assembly.providers.store;
+    let partition = PartitionKey::single(format!("user:{}", id(&max)));
+    let kept = store.query("users", &partition, &Query::new(None).limit(1000)).await.unwrap().items;
+    let profile = kept.iter().find(|document| document.body["id"] == id(&max)).unwrap();
+    assert_eq!(
+        (&profile.body["displayName"], &profile.body["status"]),
+        (&json!("Deleted user"), &json!("deleted"))
+    );
+    // The audit keeps what was done for its own 90 days.
+    for document in kept.iter().filter(|document| document.body["type"] != "audit") {
+        let text = document.body.to_string();
+        for erased in ["max@example.com", "Builds engines", "+491701234567", "Engineer"] {
+            assert!(!text.contains(erased), "{erased} is still in {text}");
+        }
+    }
 }

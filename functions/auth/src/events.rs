@@ -68,7 +68,8 @@ async fn set_status(
         return Ok(false);
     }
     let mut after = Identity { status_since: Some(since), ..before.data.clone() };
-    if matches!(after.status, IdentityStatus::Active | IdentityStatus::Deactivated) && after.status != status {
+    if matches!(after.status, IdentityStatus::Active | IdentityStatus::Deactivated) && after.status != status
+    {
         after.status = status;
         after.token_epoch = after.token_epoch.saturating_add(1);
     }

@@ -3,9 +3,9 @@
 use coder_database::Container;
 use coder_handler::{Group, RouteGroup};
 
+use crate::Auth;
 use crate::catalogue::PERMISSIONS;
 use crate::model::CONTAINER;
-use crate::Auth;
 use crate::{events, jobs, routes};
 
 /// The group `auth`.

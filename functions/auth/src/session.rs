@@ -102,12 +102,12 @@ fn later(now: Timestamp, seconds: i64) -> Timestamp {
     now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-/// The sessions that fall out when one more is to live: the oldest.
-pub fn surplus(sessions: &[Record<Session>], now: Timestamp) -> Vec<&Record<Session>> {
+/// The sessions that fall out when `more` are to live: the oldest.
+pub fn surplus(sessions: &[Record<Session>], more: usize, now: Timestamp) -> Vec<&Record<Session>> {
     let mut live: Vec<_> = sessions.iter().filter(|session| session.data.is_live(now)).collect();
     // The ids are made in the order of time, which settles what the times leave open.
     live.sort_by(|a, b| (a.meta.created_at, &a.meta.id).cmp(&(b.meta.created_at, &b.meta.id)));
-    let over = (live.len() + 1).saturating_sub(MAX_LIVE);
+    let over = (live.len() + more).saturating_sub(MAX_LIVE);
     live.truncate(over);
     live
 }

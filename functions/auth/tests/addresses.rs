@@ -26,6 +26,9 @@ async fn moves_when_the_new_address_is_confirmed() {
     nobody.post("/api/auth/email/confirm", token).await.expect_problem(410, "link_expired");
     login(&platform, ADA, PASSWORD).await.expect_problem(401, "invalid_credentials");
     login(&platform, NEW, PASSWORD).await.expect(200);
+    // The profile follows.
+    platform.settle().await;
+    assert_eq!(ada.get("/api/users/me").await.expect(200).text("/email"), NEW);
     // The old address is free for others.
     nobody.post("/api/auth/register", registration(ADA)).await.expect(201);
 }

@@ -117,6 +117,21 @@ async fn every_fault_of_a_new_key_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn a_key_is_for_a_team_or_project_of_the_organization() {
+    let platform = TestPlatform::start().await;
+    let team = Team::of(&platform).await;
+    let project = |of: &Team| of.parameter("/api/users/projects/{projectId}", "projectId");
+    let other = Team::of(&platform).await;
+    let scoped = |kind: &str, id: &str| json!({"name": "k", "permissions": ["users.project.read"], "scope": {"type": kind, "id": id}});
+    let nowhere = "01990c3a-7e3a-7c11-9d2f-5b6a7c8d9e0f";
+    for (kind, id) in [("project", nowhere), ("team", nowhere), ("project", &project(&other))] {
+        let refused = team.member.post(KEYS, scoped(kind, id)).await.expect(422);
+        assert_eq!(faults(&refused), [("/scope".to_owned(), "not_found".to_owned())]);
+    }
+    team.member.post(KEYS, scoped("project", &project(&team))).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_key_is_narrowed_and_never_widened() {
     let platform = TestPlatform::start().await;
     let ada = ada(&platform).await;
@@ -211,6 +226,22 @@ async fn a_person_has_fifty_active_keys() {
     ada.post(KEYS, reading()).await.expect_problem(409, "limit_reached");
     ada.delete(&address(&first)).await.expect(204);
     ada.post(KEYS, reading()).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_limit_holds_for_requests_at_once() {
+    let platform = TestPlatform::start().await;
+    let ada = ada(&platform).await;
+    for _ in 0..48 {
+        ada.post(KEYS, reading()).await.expect(201);
+    }
+    let make = || ada.post(KEYS, reading());
+    let (a, b, c, d) = tokio::join!(make(), make(), make(), make());
+    let mut answers = [a, b, c, d].map(|reply| reply.status.as_u16());
+    answers.sort_unstable();
+    assert_eq!(answers, [201, 201, 409, 409]);
+    let listed = ada.get(&format!("{KEYS}?limit=200")).await.expect(200);
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 50);
 }
 
 #[tokio::test]

@@ -31,7 +31,8 @@ async fn without_the_users_group_it_says_so_and_lets_nobody_in() {
     let nowhere = [("CODER_UPSTREAM_USERS", "http://127.0.0.1:9")];
     let process = HandlerProcess::start(BINARY, directory.path(), &nowhere);
     let client = Client::nobody(&process.url, reqwest::Client::new());
-    let person = json!({"email": "ada@example.com", "password": "a long enough passphrase", "displayName": "Ada"});
+    let person =
+        json!({"email": "ada@example.com", "password": "a long enough passphrase", "displayName": "Ada"});
     let refused = client.post("/api/auth/register", person).await.expect_problem(503, "unavailable");
     assert!(!refused.header("retry-after").is_empty());
 }

@@ -19,10 +19,22 @@ async fn deliver(
     organization_id: Option<OrganizationId>,
     data: Value,
 ) {
+    deliver_from(platform, consumer, kind, organization_id, data, "2026-01-05T12:01:00Z").await;
+}
+
+/// The same for an event of that time.
+async fn deliver_from(
+    platform: &TestPlatform,
+    consumer: &str,
+    kind: &str,
+    organization_id: Option<OrganizationId>,
+    data: Value,
+    time: &str,
+) {
     let organization = organization_id.map_or_else(|| "platform".to_owned(), |id| id.to_string());
     let event = json!({
         "specversion": "1.0", "id": "01990c3a-7e3a-7c11-9d2f-5b6a7c8d9e0f", "source": "/functions/users",
-        "type": format!("coder.users.{kind}"), "subject": "x", "time": "2026-01-05T12:01:00Z",
+        "type": format!("coder.users.{kind}"), "subject": "x", "time": time,
         "organizationid": organization, "data": data,
     });
     let auth = platform.platform.assembly.groups.iter().find(|group| group.name == "auth").unwrap();
@@ -58,6 +70,26 @@ async fn a_deactivated_person_has_no_way_in_until_they_are_reactivated() {
     deliver(&platform, "reactivate-user", "user.reactivated", None, of(ada.user_id)).await;
     login(&platform, ADA, PASSWORD).await.expect(200);
     key.get("/api/users/teams").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_late_deactivation_does_not_undo_what_came_after_it() {
+    let platform = TestPlatform::start().await;
+    let ada = ada(&platform).await;
+    let tell = async |consumer: &str, kind: &str, time: &str| {
+        deliver_from(&platform, consumer, kind, None, of(ada.user_id), time).await;
+    };
+    platform.clock.advance(SignedDuration::from_mins(10));
+    tell("reactivate-user", "user.reactivated", "2026-01-05T12:06:00Z").await;
+    let after = platform.login(ADA).await;
+    tell("deactivate-user", "user.deactivated", "2026-01-05T12:05:00Z").await;
+    after.get("/api/auth/me").await.expect(200);
+    ada.get("/api/auth/me").await.expect_problem(401, "unauthenticated");
+    login(&platform, ADA, PASSWORD).await.expect(200);
+    tell("deactivate-user", "user.deactivated", "2026-01-05T12:07:00Z").await;
+    login(&platform, ADA, PASSWORD).await.expect_problem(401, "invalid_credentials");
+    tell("reactivate-user", "user.reactivated", "2026-01-05T12:06:00Z").await;
+    login(&platform, ADA, PASSWORD).await.expect_problem(401, "invalid_credentials");
 }
 
 #[tokio::test]

@@ -92,6 +92,74 @@ async fn a_new_person_gets_an_account_and_finds_it_again() {
 }
 
 #[tokio::test]
+async fn a_new_person_joins_the_organization_of_the_provider_in_the_mapped_role() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let mapping = json!([{"claim": "groups", "value": "auditors", "role": "viewer"}]);
+    let more = json!({"autoProvision": true, "defaultRole": "member", "roleMapping": mapping});
+    let provider = issuer.register(&ada, more).await;
+    let come = async |email: &str, subject: &str, groups: Value| {
+        let mut claims = verified(email);
+        (claims["sub"], claims["groups"]) = (json!(subject), groups);
+        let back = issuer.come_back(&platform, &provider, claims).await;
+        exchange(&platform, &back).await.expect(200)
+    };
+    let grace = come(NEW, "1", json!(["auditors"])).await;
+    let grace = platform.signed_in(NEW, &grace.body).await;
+    assert_eq!(grace.organization_id, ada.organization_id);
+    let memberships = async || grace.get("/api/auth/me").await.expect(200).body["memberships"].clone();
+    let first = memberships().await;
+    assert_eq!((first.as_array().unwrap().len(), &first[0]["roles"]), (1, &json!(["viewer"])));
+    // Who is here already stays what they are.
+    come(NEW, "1", json!(["staff"])).await;
+    assert_eq!(memberships().await, first);
+    let other = come("other@example.com", "2", json!("staff")).await;
+    let other = platform.signed_in("other@example.com", &other.body).await;
+    let member = format!("/api/users/members/{}", other.user_id.unwrap());
+    assert_eq!(ada.get(&member).await.expect(200).body["roles"], json!(["member"]));
+    ada.delete(&member).await.expect(204);
+    platform.settle().await;
+    platform.clock.advance(jiff::SignedDuration::from_secs(2));
+    let again = come("other@example.com", "2", json!("staff")).await;
+    assert_eq!(again.body["organizationId"], Value::Null, "who was removed does not come back by a login");
+}
+
+#[tokio::test]
+async fn a_provider_gives_roles_that_exist_and_that_its_maker_may_give() {
+    let platform = TestPlatform::start().await;
+    let team = coder_testkit::Team::of(&platform).await;
+    let issuer = Issuer::start().await;
+    let mapping = |role: &str| json!({"claim": "groups", "value": role, "role": role});
+    let body = |default: &str, mapped: &[&str]| {
+        let mapped: Vec<_> = mapped.iter().map(|role| mapping(role)).collect();
+        json!({
+            "displayName": "Acme", "issuer": issuer.address, "clientId": "coder", "defaultRole": default,
+            "roleMapping": mapped,
+        })
+    };
+    let providers = "/api/auth/providers";
+    let refused = team.admin.post(providers, body("unicorn", &["viewer", "pegasus"])).await.expect(422);
+    let pointers = [refused.text("/errors/0/pointer"), refused.text("/errors/1/pointer")];
+    assert_eq!(pointers, ["/defaultRole", "/roleMapping/1/role"]);
+    let refused = team.owner.post(providers, body("member", &["owner"])).await.expect(422);
+    assert_eq!(refused.text("/errors/0/pointer"), "/roleMapping/0/role");
+    team.admin.post(providers, body("member", &["owner"])).await.expect_problem(403, "forbidden");
+
+    let strong = json!({"name": "closer", "permissions": ["users.organization.delete"]});
+    team.owner.post("/api/users/roles", strong).await.expect(201);
+    let refused = team.admin.post(providers, body("closer", &[])).await.expect_problem(403, "forbidden");
+    assert!(refused.text("/detail").contains("users.organization.delete"), "{:?}", refused.body);
+    let made = team.owner.post(providers, body("closer", &["reviewer"])).await.expect(201).text("/id");
+    let address = format!("{providers}/{made}");
+    // What gives nobody more may be changed by others; what does may not.
+    team.admin.patch(&address, json!({"displayName": "Acme login", "enabled": false})).await.expect(200);
+    for more in [json!({"enabled": true}), json!({"autoProvision": true})] {
+        team.admin.patch(&address, more).await.expect_problem(403, "forbidden");
+    }
+    team.admin.patch(&address, json!({"defaultRole": "member", "enabled": true})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_person_links_an_account_and_takes_it_back() {
     let platform = TestPlatform::start().await;
     let (ada, issuer) = (ada(&platform).await, Issuer::start().await);

@@ -89,3 +89,28 @@ async fn a_fresh_proof_renews_the_sign_in_time() {
     let me = ada.with_token(reply.text("/accessToken")).get("/api/auth/me").await.expect(200);
     assert_eq!(me.text("/session/authTime"), "2026-01-05T12:15:00Z");
 }
+
+#[tokio::test]
+async fn twenty_live_however_many_sign_in_at_once() {
+    let platform = TestPlatform::start().await;
+    ada(&platform).await;
+    for _ in 0..18 {
+        platform.login(ADA).await;
+    }
+    let sign_in = || crate::support::login(&platform, ADA, PASSWORD);
+    let (a, b, c, d) = tokio::join!(sign_in(), sign_in(), sign_in(), sign_in());
+    for reply in [a, b, c, d] {
+        reply.expect(200);
+    }
+    platform.clock.advance(SignedDuration::from_secs(1));
+    let ada = crate::support::all_stored(&platform, &user_partition(&platform).await, "session").await;
+    let live = ada.iter().filter(|session| session["revokedAt"].is_null()).count();
+    assert_eq!((ada.len(), live), (23, 20));
+}
+
+async fn user_partition(platform: &TestPlatform) -> String {
+    let email = coder_auth::email::EmailAddress::parse(ADA).unwrap();
+    let hash = email.hash();
+    let claim = crate::support::stored(platform, &format!("email:{hash}"), &hash).await;
+    format!("user:{}", claim["userId"].as_str().unwrap())
+}

@@ -9,7 +9,10 @@ fn every_example_is_a_valid_request() {
     for operation in coder_users::route_group().operations {
         let Some(body) = &operation.body else { continue };
         let validator = schema::validator(&body.validation).unwrap();
-        assert_eq!(schema::faults(&validator, &body.example), [], "{}", operation.id);
+        let mut faults = schema::faults(&validator, &body.example);
+        // A patch names what changes; the whole is checked once it is applied.
+        faults.retain(|fault| !body.patch || fault.code != "required");
+        assert_eq!(faults, [], "{}", operation.id);
     }
 }
 

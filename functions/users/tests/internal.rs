@@ -71,7 +71,7 @@ async fn permissions_follow_membership_and_nothing_else() {
     );
     let body = json!({"organizationId": coder_core::id::EXAMPLE, "userId": owner.id, "scope": elsewhere});
     let nowhere = world.service(Method::POST, "/internal/permissions", Some(body)).await.expect(200);
-    assert_eq!(nowhere, json!({"permissions": [], "permissionVersion": 0}));
+    assert_eq!(nowhere, json!({"permissions": [], "permissionVersion": 0, "scopeKnown": false}));
     let seen = world.get(&owner, &format!("/members/{}", owner.id)).await.expect(200);
     assert_eq!(seen["lastAccessAt"], "2026-01-05T12:01:00Z", "the first question noted the access");
 }
@@ -109,4 +109,74 @@ async fn people_may_not_ask_as_services() {
     assert_eq!(known["memberships"][0]["kind"], "company");
     let unknown = format!("/internal/memberships?userId={}", coder_core::id::EXAMPLE);
     world.service(Method::GET, &unknown, None).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_provider_brings_members_with_its_role_and_never_owners() {
+    let world = World::start().await;
+    let owner = world.founder("Ada").await;
+    world
+        .post(&owner, "/roles", json!({"name": "auditor", "permissions": ["users.team.read"]}))
+        .await
+        .expect(201);
+    let bring = async |name: &str, role: &str| {
+        let membership = json!({"organizationId": owner.organization, "role": role});
+        let id: coder_core::UserId = world.ambient.new_id();
+        let email = format!("{name}@example.com");
+        let body = json!({"userId": id, "email": email, "displayName": name, "membership": membership});
+        let first = world.service(Method::POST, "/internal/provision", Some(body.clone())).await.expect(200);
+        let again = world.service(Method::POST, "/internal/provision", Some(body)).await.expect(200);
+        assert_eq!(first["memberships"], again["memberships"]);
+        assert_eq!(first["organizationId"], json!(owner.organization));
+        let memberships = first["memberships"].as_array().unwrap();
+        assert_eq!(memberships.len(), 1, "there is no personal organization beside it");
+        memberships[0]["roles"].clone()
+    };
+    assert_eq!(bring("auditor", "auditor").await, json!(["auditor"]));
+    assert_eq!(bring("admin", "admin").await, json!(["admin"]));
+    assert_eq!(bring("gone", "unicorn").await, json!(["member"]));
+    assert_eq!(bring("owner", "owner").await, json!(["member"]));
+    let added = world.organization_events(&owner, "membership.added").await;
+    let by_provider = added.iter().filter(|event| event["via"] == "provider").count();
+    assert_eq!(by_provider, 4, "a repeat adds nothing");
+}
+
+#[tokio::test]
+async fn a_provider_brings_nobody_beyond_the_limit_or_into_an_organization_out_of_use() {
+    let world = World::start().await;
+    let owner = world.founder("Ada").await;
+    let bring = async |organization: Value| {
+        let id: coder_core::UserId = world.ambient.new_id();
+        let membership = json!({"organizationId": organization, "role": "member"});
+        let body =
+            json!({"userId": id, "email": "x@example.com", "displayName": "X", "membership": membership});
+        world.service(Method::POST, "/internal/provision", Some(body)).await
+    };
+    let before = world.users.organization(owner.organization).await.unwrap();
+    let mut after = before.data.clone();
+    after.limits.members = 1;
+    let mut unit = world.begin(coder_database::Partition::organization(owner.organization));
+    unit.replace(&before, after).unwrap();
+    drop(unit.commit().await.unwrap());
+    bring(json!(owner.organization)).await.refused(409, "limit_reached");
+    world.suspend(&owner).await;
+    bring(json!(owner.organization)).await.refused(409, "invalid_state");
+    bring(json!(coder_core::id::EXAMPLE)).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn roles_are_told_with_what_they_inherit() {
+    let world = World::start().await;
+    let owner = world.founder("Ada").await;
+    world
+        .post(&owner, "/roles", json!({"name": "base", "permissions": ["users.team.read"]}))
+        .await
+        .expect(201);
+    let heir = json!({"name": "heir", "permissions": ["users.role.read"], "inherits": ["base"]});
+    world.post(&owner, "/roles", heir).await.expect(201);
+    let body = json!({"organizationId": owner.organization, "roles": ["heir", "unicorn", "owner"]});
+    let told = world.service(Method::POST, "/internal/roles", Some(body.clone())).await.expect(200);
+    let expected = json!({"heir": ["users.role.read", "users.team.read"], "owner": ["*"]});
+    assert_eq!(told["roles"], expected);
+    world.post(&owner, "/internal/roles", body).await.refused(403, "forbidden");
 }

@@ -63,6 +63,11 @@ pub fn faults(groups: &[Group]) -> Vec<String> {
                 faults.push(format!("timer `{name}` of group `{}`: {error}", group.name));
             }
         }
+        let consumers = group.consumers.iter().map(|(name, _)| format!("on-{name}"));
+        let timers = group.timers.iter().map(|(name, _)| format!("every-{name}"));
+        for function in consumers.chain(timers) {
+            unique("function", &format!("{}/{function}", group.name), &mut faults);
+        }
         let functions =
             group.consumers.iter().map(|(name, _)| *name).chain(group.timers.iter().map(|(name, _)| *name));
         for name in functions {

@@ -27,6 +27,8 @@ pub struct Team {
     pub viewer: Client,
     /// Owns another company.
     pub stranger: Client,
+    /// An API key of the owner's that may read projects and nothing else.
+    pub key: Client,
     /// Ids of the company's resources, by the collection that they are in.
     ids: BTreeMap<&'static str, String>,
 }
@@ -47,7 +49,8 @@ impl Team {
             Err(people) => panic!("three people were to join: {people:?}"),
         };
         let Some(organization_id) = owner.organization_id else { panic!("the owner has no organization") };
-        let mut team = Self { organization_id, owner, admin, member, viewer, stranger, ids: BTreeMap::new() };
+        let (key, ids) = (platform.nobody(), BTreeMap::new());
+        let mut team = Self { organization_id, owner, admin, member, viewer, stranger, key, ids };
         team.fill(&mark).await;
         team
     }
@@ -100,6 +103,7 @@ impl Team {
         let sent = owner.post("/api/users/invitations", invitation).await.expect(200);
         let key = json!({"name": "Build", "permissions": ["users.project.read"]});
         let key = owner.post("/api/auth/api-keys", key).await.expect(201);
+        self.key = owner.with_api_key(key.text("/key"));
         let sessions = owner.get("/api/auth/sessions").await.expect(200);
         let member = self.member.user_id.map(|id: UserId| id.to_string()).unwrap_or_default();
         let place = format!("/api/users/teams/{team}/members/{member}");

@@ -2,6 +2,7 @@
 //! organization; each entity says in which partition it lives.
 
 mod api_key;
+mod api_key_slots;
 mod auth_policy;
 mod external;
 mod identity;
@@ -14,6 +15,7 @@ mod throttle;
 mod totp_factor;
 
 pub use api_key::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeyStatus};
+pub use api_key_slots::ApiKeySlots;
 pub use auth_policy::{AuthPolicy, LoginMethod};
 pub use external::{
     ExternalLogin, ExternalProvider, LoginTransaction, ProviderId, ProviderKind, ProviderOwner, RoleMapping,

@@ -73,14 +73,16 @@ async fn create(
     let mut unit = who.begin(CONTAINER, ApiKeyListing::partition(organization_id)).await?;
     let policy = auth.policy(Some(organization_id)).await?;
     let made = NewApiKey::generate(&auth.runtime.ambient);
-    let details = details(&auth, &who, organization_id, &policy, &made.key_id, input)?;
+    let unknown = unknown_scope(&auth, &who, organization_id, input.scope).await?;
+    let details = details(&auth, &who, organization_id, &policy, &made.key_id, input, unknown)?;
     let held = effective(who.context(), organization_id, who.user_id, details.scope).await?;
     if let Some(name) = auth.missing_permission(&details.permissions, held.person()) {
         return Err(Problem::missing_permission(&name).into());
     }
-    auth.admit_api_key(organization_id, who.user_id).await?;
+    let acting = Acting::Request(who.context());
+    auth.admit_api_key(acting, organization_id, who.user_id, &made.key_id).await?;
     let key = ApiKey { details, secret_hash: made.secret_hash.clone(), noticed_days: None };
-    let key = auth.store_api_key(Acting::Request(who.context()), key, "api-key.created").await?;
+    let key = auth.store_api_key(acting, key, "api-key.created").await?;
     unit.create(&made.key_id, key.data.listing())?;
     unit.without_audit().commit(created(&auth, &key, &made)).await
 }
@@ -93,6 +95,7 @@ fn details(
     policy: &AuthPolicy,
     key_id: &str,
     input: CreateApiKey,
+    unknown_scope: Option<Fault>,
 ) -> Result<ApiKeyDetails> {
     let mut faults = Vec::new();
     let name = name(&input.name, &mut faults);
@@ -103,13 +106,7 @@ fn details(
         Vec::new()
     });
     let scope = input.scope.unwrap_or(Scope::Organization(organization_id));
-    if matches!(scope, Scope::Organization(id) if id != organization_id) {
-        faults.push(Fault::new(
-            "/scope/id",
-            "not_found",
-            "The key can only be for the organization of the session.",
-        ));
-    }
+    faults.extend(unknown_scope);
     let latest = days_later(auth.runtime.ambient.now(), policy.api_key_max_days);
     let usual = days_later(auth.runtime.ambient.now(), ApiKey::DEFAULT_DAYS);
     let expires_at = input.expires_at.unwrap_or(usual.min(latest));
@@ -137,6 +134,27 @@ fn details(
         status: ApiKeyStatus::Active,
         replaced_by: None,
     })
+}
+
+/// What is wrong with the wanted scope: the key is for the organization of the session, or for something in it.
+async fn unknown_scope(
+    auth: &Auth,
+    who: &InSession,
+    organization_id: OrganizationId,
+    scope: Option<Scope>,
+) -> Result<Option<Fault>> {
+    let (known, pointer, message) = match scope {
+        None => return Ok(None),
+        Some(Scope::Organization(id)) => {
+            let message = "The key can only be for the organization of the session.";
+            (id == organization_id, "/scope/id", message)
+        }
+        Some(scope) => {
+            let known = auth.has_scope(organization_id, who.user_id, scope).await?;
+            (known, "/scope", "The organization has no such team or project.")
+        }
+    };
+    Ok((!known).then(|| Fault::new(pointer, "not_found", message)))
 }
 
 async fn update(

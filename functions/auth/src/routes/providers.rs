@@ -12,7 +12,6 @@ use crate::Auth;
 use crate::catalogue::{ProviderCreate, ProviderDelete, ProviderRead, ProviderUpdate};
 use crate::model::{CONTAINER, ExternalProvider, ProviderId, ProviderKind, RoleMapping};
 use crate::service::acting::Acting;
-use crate::service::providers::check_roles;
 
 /// Most providers of an organization.
 const MOST: usize = 20;
@@ -203,7 +202,7 @@ impl Resource for ExternalProvider {
             return Err(Problem::new(coder_core::Code::LimitReached, detail).into());
         }
         let giver = auth.giver(who.user_id, who.organization_id).await?;
-        check_roles(&provider, None, &giver)?;
+        auth.check_provider_roles(who, &provider, None, &giver).await?;
         auth.check_provider(&provider, who.organization_id).await?;
         let acting = Acting::Request(who.context());
         auth.set_provider_owner(acting, id, who.organization_id).await?;
@@ -226,7 +225,7 @@ impl Resource for ExternalProvider {
             return Err(Problem::invalid(vec![fault]).into());
         }
         let giver = auth.giver(who.user_id, who.organization_id).await?;
-        check_roles(&provider, Some(&before.data), &giver)?;
+        auth.check_provider_roles(who, &provider, Some(&before.data), &giver).await?;
         auth.check_provider(&provider, who.organization_id).await?;
         Ok(provider)
     }

@@ -39,7 +39,7 @@ impl Auth {
         let context = who.context();
         let mail = self.admit_link(context, email).await?;
         self.hasher.verify(&SecretString::from("no password"), None).await?;
-        let found = self.find_by_email(email).await?;
+        let found = self.find_by_email(Acting::Request(context), email).await?;
         let due = found.filter(|(_, identity)| {
             identity.data.status == IdentityStatus::Active && identity.data.email_verified_at.is_none()
         });
@@ -83,7 +83,7 @@ impl Auth {
         let acting = Acting::Request(context);
         let mail = self.admit_link(context, new).await?;
         // Whether somebody has the address shows only to who reads mail there.
-        let taken = self.find_by_email(new).await?.is_some();
+        let taken = self.find_by_email(acting, new).await?.is_some();
         let data = json!({"email": new, "from": old});
         self.send_link(acting, Purpose::EmailChange, new, (!taken).then_some(user_id), data, mail).await?;
         if self.admit_mail(context, old).await? {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::acting::Acting;
 use super::revocations::Revoked;
-use super::{Auth, repository};
-use crate::model::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeyStatus};
+use super::{Auth, repository, stale_if_taken};
+use crate::model::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeySlots, ApiKeyStatus};
 
 /// Most keys that an organization is thought to have ever made; they stay listed.
 const MOST: usize = 100_000;
@@ -25,20 +25,41 @@ impl Auth {
         found.ok_or_else(|| Problem::not_found("API key").into())
     }
 
-    /// `409` when the person has as many live keys in the organization as may be.
+    /// Takes a place for a key to be made; `409` when the person has as many live keys in the organization as may
+    /// be. Of requests at once each sees the places of the others: the document that keeps them is written under
+    /// its tag, before there is anything of the key.
     pub(crate) async fn admit_api_key(
         &self,
+        acting: Acting<'_>,
         organization_id: OrganizationId,
         user_id: UserId,
+        key_id: &str,
     ) -> Result<(), Failure> {
         let now = self.runtime.ambient.now();
+        let (partition, id) = (ApiKeyListing::partition(organization_id), ApiKeySlots::document_id(user_id));
+        let before = repository::<ApiKeySlots>(&self.runtime).find(&partition, &id).await?;
+        let mut slots = before.as_ref().map(|before| before.data.clone()).unwrap_or_default();
         let listed = self.listed_api_keys(organization_id, Some(user_id)).await?;
-        if listed.iter().filter(|key| key.data.details.is_live(now)).count() < ApiKey::MAX_ACTIVE {
-            return Ok(());
+        slots.taken.retain(|key, until| *until > now && !listed.iter().any(|one| one.meta.id == *key));
+        let live = listed.iter().filter(|key| key.data.details.is_live(now)).count();
+        if live + slots.taken.len() >= ApiKey::MAX_ACTIVE {
+            let detail =
+                format!("A person has at most {} active API keys; revoke one first.", ApiKey::MAX_ACTIVE);
+            return Err(Problem::new(Code::LimitReached, detail).into());
         }
-        let detail =
-            format!("A person has at most {} active API keys; revoke one first.", ApiKey::MAX_ACTIVE);
-        Err(Problem::new(Code::LimitReached, detail).into())
+        let until = self.runtime.ambient.after(ApiKeySlots::SECONDS);
+        slots.taken.insert(key_id.to_owned(), until);
+        let mut transaction = acting.begin(partition).without_audit();
+        if let Some(before) = &before {
+            let mut record = before.clone();
+            (record.data, record.expires_at) = (slots, Some(until));
+            transaction.update(before, record)?;
+        } else {
+            let mut record = transaction.record(&id, slots);
+            record.expires_at = Some(until);
+            transaction.insert(&record)?;
+        }
+        acting.commit(transaction).await.map_err(stale_if_taken)
     }
 
     /// The organization's list, or one person's part of it.

@@ -14,7 +14,7 @@ use super::sessions::emit;
 use crate::email::EmailAddress;
 use crate::model::{Alias, EmailClaim, ExternalLogin, Identity};
 use crate::oidc::ExternalIdentity;
-use crate::oidc::account::may_link_by_email;
+use crate::oidc::account::{may_link_by_email, role};
 
 impl Auth {
     /// The person whom an external account belongs to. Both halves must be there: a person's own half is what
@@ -109,7 +109,7 @@ impl Auth {
         let domain = email.domain().to_owned();
         let owner = self.organization_of(Alias::Domain(&domain)).await?;
         let spoken_for = owner.is_some() && owner == provider.owner;
-        let user_id = match self.find_by_email(email).await? {
+        let user_id = match self.find_by_email(Acting::Request(context), email).await? {
             Some((user_id, found)) => {
                 let domains = if spoken_for { vec![domain] } else { Vec::new() };
                 // Whoever registered with the address without reading mail there must not get its owner's login.
@@ -126,17 +126,19 @@ impl Auth {
                 }
                 // An organization's provider can claim any address; only its own domains are taken as confirmed.
                 let confirmed = identity.email_verified && (spoken_for || provider.owner.is_none());
-                self.make_external_account(context, identity, email, confirmed, owner).await?
+                self.make_external_account(context, provider, identity, email, confirmed, owner).await?
             }
         };
         self.link(context, provider, identity, user_id).await?;
         Ok(user_id)
     }
 
-    /// Makes an account without a password. An address that is not confirmed yet gets a link.
+    /// Makes an account without a password, in the provider's organization where it has one. An address that is
+    /// not confirmed yet gets a link.
     async fn make_external_account(
         &self,
         context: &RequestContext,
+        provider: &LoginProvider,
         identity: &ExternalIdentity,
         email: &EmailAddress,
         confirmed: bool,
@@ -154,9 +156,10 @@ impl Auth {
             display_name: &display_name,
             organization_name: None,
             invitation_token: None,
+            membership: provider.owner.map(|owner| (owner, role(&provider.settings, identity))),
             email_verified: confirmed,
         };
-        let organization_id = self.provision(&person).await?.organization_id;
+        let organization_id = self.provision_or_release(acting, &person).await?.organization_id;
         let mut new = Identity::new(email.clone());
         new.email_verified_at = confirmed.then(|| self.runtime.ambient.now());
         new.managed_by_organization_id = managed_by;

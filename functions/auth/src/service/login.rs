@@ -46,7 +46,7 @@ impl Auth {
     ) -> Result<LoginAnswer, Failure> {
         let context = who.context();
         self.admit_try(email).await?;
-        let found = self.find_by_email(email).await?;
+        let found = self.find_by_email(Acting::Request(context), email).await?;
         let active = found.as_ref().filter(|(_, identity)| identity.data.status == IdentityStatus::Active);
         let hash = active.and_then(|(_, identity)| identity.data.password_hash.as_deref());
         let verdict = self.hasher.verify(password, hash).await?;
@@ -124,6 +124,7 @@ impl Auth {
         self.reset_failures(context, &identity.data.email).await?;
         let answer = unit.commit(answer).await?;
         self.announce(context, &revoked).await;
+        self.end_surplus(context, user_id).await;
         Ok(answer)
     }
 

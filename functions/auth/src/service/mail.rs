@@ -2,29 +2,34 @@
 //! token, and [`send`] as the consumer `send-mail` of `coder.auth.mail.queued`.
 //!
 //! A link must reach no event, log or audit entry. So the mail waits sealed in the partition of what it is about,
-//! the event only says where, and the document goes when the mail has left, or after an hour.
+//! the event only says where, and the document goes when the mail has left, or after an hour. An event that is given
+//! up before that is told again ([`requeue`]).
 
 use std::sync::Arc;
 
-use coder_core::Failure;
-use coder_database::{Entity, Record, Repository, Transaction};
+use coder_core::{Failure, Timestamp};
+use coder_database::{Entity, Filter, Record, Repository, Transaction};
 use coder_handler::{ConsumerFault, Event, Invocation};
 use coder_mail::{Mail, MailError, Mailer};
 use coder_middleware::Runtime;
 use coder_vault::Sealer;
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::email::EmailAddress;
 use crate::model::CONTAINER;
-use crate::service::Auth;
+use crate::service::{Auth, erasure};
 
 /// The event that a mail waits, without its group.
 const QUEUED: &str = "mail.queued";
 
 /// Seconds that a mail is tried to be sent; its link is of little use later.
 const KEPT_SECONDS: i64 = 3600;
+
+/// Seconds after which an event that did not succeed is tried no more: ten attempts, each later than the last.
+const GIVEN_UP_SECONDS: i64 = 20 * 60;
 
 /// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +104,8 @@ pub struct OutgoingMail {
     pub kind: MailKind,
     /// [`Content`], sealed.
     sealed: String,
+    /// When its event was last told.
+    queued_at: Timestamp,
 }
 
 impl Entity for OutgoingMail {
@@ -146,11 +153,11 @@ impl Postbox {
         let id = format!("mail:{}", runtime.ambient.new_uuid());
         let content = Content { to: to.clone(), text: kind.text(link.expose_secret()) };
         let content = serde_json::to_vec(&content).map_err(Failure::internal)?;
-        let mut record = unit.record(&id, OutgoingMail { kind, sealed: self.sealer.seal(&content, &id) });
+        let (sealed, queued_at) = (self.sealer.seal(&content, &id), runtime.ambient.now());
+        let mut record = unit.record(&id, OutgoingMail { kind, sealed, queued_at });
         record.expires_at = Some(runtime.ambient.after(KEPT_SECONDS));
         unit.insert(&record)?;
-        let partition = unit.partition().key().0.concat();
-        unit.emit(QUEUED, &id, json!({"mailId": id, "partition": partition, "kind": kind}));
+        queue(unit, &id, kind);
         Ok(())
     }
 
@@ -165,6 +172,29 @@ impl Postbox {
             kind: kind.as_str(),
         })
     }
+}
+
+fn queue(unit: &mut Transaction, id: &str, kind: MailKind) {
+    let partition = unit.partition().key().0.concat();
+    unit.emit(QUEUED, id, json!({"mailId": id, "partition": partition, "kind": kind}));
+}
+
+/// Tells once more of mails that still wait after their event was given up, until they lapse.
+pub(crate) async fn requeue(auth: Auth, run: Invocation) -> Result<(), Failure> {
+    let now = auth.runtime.ambient.now();
+    let given_up = now - SignedDuration::from_secs(GIVEN_UP_SECONDS);
+    let waiting = Filter::Le("queuedAt".into(), given_up.to_string().into());
+    for (partition, before) in erasure::everywhere(&run, &auth.postbox.mails, waiting).await? {
+        let mut unit = run.begin(CONTAINER, partition).without_audit();
+        unit.replace(&before, OutgoingMail { queued_at: now, ..before.data.clone() })?;
+        queue(&mut unit, &before.meta.id, before.data.kind);
+        match run.commit(unit).await {
+            // It has left meanwhile.
+            Err(Failure::Stale) => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ pub(crate) mod aliases;
 pub(crate) mod answer;
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
+pub(crate) mod claims;
 pub(crate) mod client_secrets;
 pub(crate) mod erasure;
 pub(crate) mod external;
@@ -22,6 +23,7 @@ pub(crate) mod networks;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
 pub(crate) mod people;
+pub(crate) mod provider_roles;
 pub(crate) mod providers;
 pub(crate) mod refreshing;
 pub(crate) mod registration;
@@ -44,7 +46,6 @@ use coder_vault::Sealer;
 use self::client_secrets::{SecretFiles, SecretResolver};
 use self::keys::SigningKeys;
 use self::mail::Postbox;
-use crate::email::EmailAddress;
 use crate::model::{
     ApiKey, AuthPolicy, CONTAINER, EmailClaim, ExternalLogin, ExternalProvider, Identity, KnownDevice,
     OneTimeToken, Session, Throttle, TotpFactor,
@@ -135,19 +136,6 @@ impl Auth {
     /// The identity of a person, if it is still there.
     pub(crate) async fn identity(&self, user_id: UserId) -> Result<Option<Record<Identity>>, Failure> {
         self.identities.find(&Identity::partition(user_id), &user_id.to_string()).await
-    }
-
-    /// The person who holds an address. For one that nobody holds the same is read, so that the time tells
-    /// nothing.
-    pub(crate) async fn find_by_email(
-        &self,
-        email: &EmailAddress,
-    ) -> Result<Option<(UserId, Record<Identity>)>, Failure> {
-        let claim = self.claims.find(&EmailClaim::partition(email), &EmailClaim::id(email)).await?;
-        let user_id = claim.map_or_else(|| self.runtime.ambient.new_id(), |claim| claim.data.user_id);
-        let identity = self.identity(user_id).await?;
-        // An account that has moved to another address leaves its old claim for a moment.
-        Ok(identity.filter(|identity| identity.data.email == *email).map(|identity| (user_id, identity)))
     }
 }
 

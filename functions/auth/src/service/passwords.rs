@@ -78,7 +78,7 @@ impl Auth {
         let mail = self.admit_link(context, email).await?;
         // The answer takes as long as one that really looks at a password.
         self.hasher.verify(&SecretString::from("no password"), None).await?;
-        let found = self.find_by_email(email).await?;
+        let found = self.find_by_email(Acting::Request(context), email).await?;
         let active = found.filter(|(_, identity)| identity.data.status == IdentityStatus::Active);
         self.send_reset_link(Acting::Request(context), email, active.as_ref(), mail).await
     }

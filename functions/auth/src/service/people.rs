@@ -1,6 +1,6 @@
 //! What the users group is asked: making a person, and where a person is a member.
 
-use coder_core::{Code, Failure, Fault, OrganizationId, Problem, UserId};
+use coder_core::{Code, Failure, Fault, OrganizationId, Problem, Scope, UserId};
 use coder_handler::peers::PeerAnswer;
 use coder_middleware::Example;
 use http::Method;
@@ -19,6 +19,8 @@ pub(crate) struct NewPerson<'a> {
     pub(crate) display_name: &'a str,
     pub(crate) organization_name: Option<&'a str>,
     pub(crate) invitation_token: Option<&'a str>,
+    /// A membership to start with: the organization and a role there.
+    pub(crate) membership: Option<(OrganizationId, &'a str)>,
     pub(crate) email_verified: bool,
 }
 
@@ -73,9 +75,16 @@ pub(crate) struct Provisioned {
     pub(crate) memberships: Vec<Membership>,
 }
 
+/// Whether a scope was found.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Place {
+    scope_known: bool,
+}
+
 impl Auth {
-    /// Makes a person with an organization of their own, or as a member of the one that invited them. Safe to
-    /// repeat.
+    /// Makes a person with an organization of their own, or as a member of the one that invited them or whose
+    /// login provider they came by. Safe to repeat.
     pub(crate) async fn provision(&self, person: &NewPerson<'_>) -> Result<Provisioned, Failure> {
         let mut body = json!({
             "userId": person.user_id,
@@ -90,8 +99,23 @@ impl Auth {
                 body[name] = json!(value);
             }
         }
+        if let Some((organization_id, role)) = person.membership {
+            body["membership"] = json!({"organizationId": organization_id, "role": role});
+        }
         let answer = self.peers.call("users", Method::POST, "/internal/provision", Some(&body)).await?;
         passed_through(answer)?.success("users")
+    }
+
+    /// Whether the organization has such a team or project.
+    pub(crate) async fn has_scope(
+        &self,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        scope: Scope,
+    ) -> Result<bool, Failure> {
+        let body = json!({"organizationId": organization_id, "userId": user_id, "scope": scope});
+        let answer = self.peers.call("users", Method::POST, "/internal/permissions", Some(&body)).await?;
+        Ok(answer.success::<Place>("users")?.scope_known)
     }
 
     /// Where the person is a member; none if the users group does not know them.

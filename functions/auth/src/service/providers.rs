@@ -102,30 +102,3 @@ impl Auth {
         acting.commit(transaction).await
     }
 }
-
-/// Nobody lets others have a higher rank than their own. Roles that stood there before may stay.
-pub(crate) fn check_roles(
-    provider: &ExternalProvider,
-    before: Option<&ExternalProvider>,
-    giver: &Membership,
-) -> Result<(), Failure> {
-    let known: Vec<&str> = before.map(roles).unwrap_or_default();
-    for role in roles(provider).into_iter().filter(|role| !known.contains(role)) {
-        let refused = match role {
-            "owner" => giver.rank != "owner",
-            "admin" => giver.rank != "owner" && giver.rank != "admin",
-            _ => false,
-        };
-        if refused {
-            let detail = format!("Only somebody of the same rank can let others have the role `{role}`.");
-            return Err(Problem::new(Code::Forbidden, detail).into());
-        }
-    }
-    Ok(())
-}
-
-/// Every role that the provider can lead to.
-fn roles(provider: &ExternalProvider) -> Vec<&str> {
-    let mapped = provider.role_mapping.iter().map(|mapping| mapping.role.as_str());
-    mapped.chain([provider.default_role.as_str()]).collect()
-}

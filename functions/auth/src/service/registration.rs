@@ -2,7 +2,6 @@
 
 use coder_config::{EmailVerification, Registration};
 use coder_core::{Code, Failure, Problem, UserId};
-use coder_database::Transaction;
 use coder_middleware::{Access as _, Anyone, RequestContext};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -14,7 +13,7 @@ use super::mail::MailKind;
 use super::people::{NewPerson, Provisioned};
 use super::sessions::{NewSession, emit};
 use crate::email::EmailAddress;
-use crate::model::{Alias, AuthPolicy, CONTAINER, ClaimState, EmailClaim, Identity};
+use crate::model::{Alias, AuthPolicy, CONTAINER, EmailClaim, Identity};
 use crate::password::{self, PasswordOwner};
 
 /// Somebody who wants an account.
@@ -86,18 +85,10 @@ impl Auth {
             display_name: &applicant.display_name,
             organization_name: applicant.organization_name.as_deref(),
             invitation_token: applicant.invitation_token.as_ref().map(ExposeSecret::expose_secret),
+            membership: None,
             email_verified: verified,
         };
-        let provisioned = match self.provision(&person).await {
-            Ok(provisioned) => provisioned,
-            Err(failure) => {
-                // A refusal is final, so the address is free again at once; else the claim lapses by itself.
-                if failure.code().is_some_and(|code| code.status() < 500) {
-                    self.release_claim(acting, email, user_id).await?;
-                }
-                return Err(failure);
-            }
-        };
+        let provisioned = self.provision_or_release(acting, &person).await?;
         let now = self.runtime.ambient.now();
         let mut identity = Identity::new(email.clone());
         identity.email_verified_at = verified.then_some(now);
@@ -131,57 +122,20 @@ impl Auth {
         Ok(RegisterAnswer::Tokens(TokenAnswer { status: 201, ..answer }))
     }
 
-    /// Claims an address for a while; answers whether it was free, or this person's already.
-    pub(crate) async fn claim_email(
+    /// Makes the person to whom an address is claimed. A refusal is final, so the address is free again at once;
+    /// else the claim lapses by itself.
+    pub(crate) async fn provision_or_release(
         &self,
         acting: Acting<'_>,
-        email: &EmailAddress,
-        user_id: UserId,
-    ) -> Result<bool, Failure> {
-        let mut unit = acting.begin(EmailClaim::partition(email)).without_audit();
-        let mut record =
-            unit.record(EmailClaim::id(email), EmailClaim { user_id, state: ClaimState::Pending });
-        record.expires_at = Some(self.runtime.ambient.after(EmailClaim::PENDING_SECONDS));
-        unit.insert(&record)?;
-        match acting.commit(unit).await {
-            Ok(()) => Ok(true),
-            Err(failure) if failure.code() == Some(Code::AlreadyExists) => {
-                let found = self.claims.find(&EmailClaim::partition(email), &EmailClaim::id(email)).await?;
-                Ok(found.is_some_and(|found| found.data.user_id == user_id))
-            }
-            Err(failure) => Err(failure),
+        person: &NewPerson<'_>,
+    ) -> Result<Provisioned, Failure> {
+        let outcome = self.provision(person).await;
+        if let Err(failure) = &outcome
+            && failure.code().is_some_and(|code| code.status() < 500)
+        {
+            self.release_claim(acting, person.email, person.user_id).await?;
         }
-    }
-
-    /// Makes a claim last, in a transaction on its partition.
-    pub(crate) async fn activate_claim(
-        &self,
-        unit: &mut Transaction,
-        email: &EmailAddress,
-    ) -> Result<(), Failure> {
-        let found = self.claims.find(&EmailClaim::partition(email), &EmailClaim::id(email)).await?;
-        let before = found.ok_or(Failure::Stale)?;
-        let mut record = before.clone();
-        record.data.state = ClaimState::Active;
-        record.expires_at = None;
-        unit.update(&before, record).map(|_| ())
-    }
-
-    /// Gives an address back, if it is still this person's.
-    pub(crate) async fn release_claim(
-        &self,
-        acting: Acting<'_>,
-        email: &EmailAddress,
-        user_id: UserId,
-    ) -> Result<(), Failure> {
-        let partition = EmailClaim::partition(email);
-        let found = self.claims.find(&partition, &EmailClaim::id(email)).await?;
-        if let Some(claim) = found.filter(|claim| claim.data.user_id == user_id) {
-            let mut unit = acting.begin(partition).without_audit();
-            unit.delete(&claim)?;
-            acting.commit(unit).await?;
-        }
-        Ok(())
+        outcome
     }
 }
 

@@ -23,6 +23,9 @@ const MOST_LIVE: usize = 2000;
 /// Most sessions that one write ends; a batch has room for 100 documents.
 pub(crate) const ENDED_AT_ONCE: usize = 60;
 
+/// How often surplus sessions are looked for, where others end them at the same time.
+const TRIES: u32 = 8;
+
 /// A session to be begun.
 #[derive(Debug)]
 pub(crate) struct NewSession<'a> {
@@ -48,7 +51,7 @@ impl Auth {
         let last_used = self.last_organization(new.user_id).await?;
         let workplace = self.workplace(context, new.memberships, last_used, &new.amr).await?;
         let live = self.live_sessions(new.user_id).await?;
-        let mut oldest = surplus(&live, now);
+        let mut oldest = surplus(&live, 1, now);
         oldest.truncate(ENDED_AT_ONCE);
         let revoked = self.end_sessions(unit, &oldest, RevokedReason::SessionLimit)?;
 
@@ -90,6 +93,27 @@ impl Auth {
         let tokens = self.tokens(session_id, session, must_enrol(new.identity, &workplace.policy)).await?;
         let refresh_token = Some(self.refresh_token(session_id, session));
         Ok((TokenAnswer { status: 200, tokens, refresh_token, delivery: new.client.delivery }, revoked))
+    }
+
+    /// Ends what sign-ins at the same moment have begun too much, each unseen by the others: the last one to look
+    /// sees them all. The next sign-in makes up for what fails here, so a failure is only noted.
+    pub(crate) async fn end_surplus(&self, context: &RequestContext, user_id: UserId) {
+        let acting = Acting::Request(context);
+        for _ in 0..TRIES {
+            let outcome = match self.live_sessions(user_id).await {
+                Ok(live) => {
+                    let oldest = surplus(&live, 0, self.runtime.ambient.now());
+                    self.end_in_chunks(acting, user_id, &oldest, RevokedReason::SessionLimit).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match outcome {
+                // Another one is at it.
+                Err(Failure::Stale) => {}
+                Err(failure) => return tracing::warn!(cause = %failure, "more sessions may live than should"),
+                Ok(()) => return,
+            }
+        }
     }
 
     /// A session of a person that still lives; else `401`.

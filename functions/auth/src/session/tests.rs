@@ -139,17 +139,17 @@ fn stored(start: i64) -> Record<Session> {
 #[test]
 fn the_oldest_live_session_makes_room() {
     let mut sessions: Vec<_> = (0..19).rev().map(stored).collect();
-    assert!(surplus(&sessions, at(100)).is_empty());
+    assert!(surplus(&sessions, 1, at(100)).is_empty());
     sessions.push(stored(50));
-    let fallen: Vec<_> = surplus(&sessions, at(100)).iter().map(|one| one.meta.created_at).collect();
+    let fallen: Vec<_> = surplus(&sessions, 1, at(100)).iter().map(|one| one.meta.created_at).collect();
     assert_eq!(fallen, [at(0)]);
     sessions.extend([stored(60), stored(61)]);
-    let fallen: Vec<_> = surplus(&sessions, at(100)).iter().map(|one| one.meta.created_at).collect();
+    let fallen: Vec<_> = surplus(&sessions, 1, at(100)).iter().map(|one| one.meta.created_at).collect();
     assert_eq!(fallen, [at(0), at(1), at(2)]);
     for session in &mut sessions[..3] {
         session.data.revoke(RevokedReason::Logout, at(70));
     }
-    assert!(surplus(&sessions, at(100)).is_empty(), "ended sessions do not count");
+    assert!(surplus(&sessions, 1, at(100)).is_empty(), "ended sessions do not count");
 }
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";

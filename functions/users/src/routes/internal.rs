@@ -1,5 +1,7 @@
 //! What other groups of the platform ask: to register a person, what somebody may do, where somebody is a member.
 
+use std::collections::BTreeMap;
+
 use coder_core::{Code, OrganizationId, PermissionSet, Result, Scope, UserId};
 use coder_handler::Routes;
 use coder_middleware::{Access as _, Body, Example, FromService, Json, Query, State};
@@ -17,7 +19,9 @@ pub fn routes(routes: Routes<Users>) -> Routes<Users> {
     let (provision, memberships) = ("/internal/provision", "/internal/memberships");
     routes
         .post(provision, "provision_person", "Register a person with a first membership", provision_person)
-        .problems([Code::LinkExpired, Code::EmailMismatch, Code::LimitReached])
+        .problems([Code::LinkExpired, Code::EmailMismatch, Code::LimitReached, Code::InvalidState])
+        .post("/internal/roles", "resolve_roles", "Say what roles of an organization permit", roles)
+        .problems([Code::NotFound])
         .post("/internal/permissions", "resolve_permissions", "Say what a person may do at a scope", resolve)
         .get(memberships, "list_person_memberships", "List where a person is a member", memberships_of)
         .problems([Code::NotFound])
@@ -44,6 +48,7 @@ impl Example for Provision {
             display_name: "Ada Lovelace".to_owned(),
             organization_name: None,
             invitation_token: None,
+            membership: None,
             email_verified: true,
         }
     }
@@ -113,6 +118,8 @@ pub struct Resolved {
     pub permissions: PermissionSet,
     /// Rises with every change of what somebody may do in the organization; 0 if there is none.
     pub permission_version: u64,
+    /// Whether the organization has such a scope.
+    pub scope_known: bool,
 }
 
 impl Example for ResolveRequest {
@@ -127,6 +134,7 @@ impl Example for Resolved {
         Self {
             permissions: coder_core::Pattern::parse("*.*.read").into_iter().collect(),
             permission_version: 7,
+            scope_known: true,
         }
     }
 }
@@ -142,15 +150,63 @@ async fn resolve(
     let ResolveRequest { organization_id, user_id, scope } = input;
     let snapshot = match users.snapshot(organization_id, user_id, &[scope]).await {
         Err(failure) if failure.code() == Some(Code::NotFound) => {
-            return Ok(Json(Resolved { permissions: PermissionSet::default(), permission_version: 0 }));
+            let permissions = PermissionSet::default();
+            return Ok(Json(Resolved { permissions, permission_version: 0, scope_known: false }));
         }
         snapshot => snapshot?,
     };
     let access = snapshot.access(&users, user_id);
+    let scope_known = snapshot.permissions.ancestors(scope).is_some();
     let held = access.at(scope).unwrap_or_else(|| access.at_organization());
     later(users.note_access(Acting::Request(who.context()), &snapshot, user_id).await);
     let permission_version = snapshot.permissions.permission_version();
-    Ok(Json(Resolved { permissions: held.to_set(), permission_version }))
+    Ok(Json(Resolved { permissions: held.to_set(), permission_version, scope_known }))
+}
+
+/// Roles that are asked for.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RolesRequest {
+    /// The tenant.
+    pub organization_id: OrganizationId,
+    /// Names of built-in or own roles.
+    #[schemars(length(max = 100), inner(length(min = 1, max = 40)))]
+    pub roles: Vec<String>,
+}
+
+/// The roles among those asked for that the organization has.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ResolvedRoles {
+    /// What each permits, inherited permissions included, by its name.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    pub roles: BTreeMap<String, PermissionSet>,
+}
+
+impl Example for RolesRequest {
+    fn example() -> Self {
+        Self { organization_id: coder_core::id::EXAMPLE.into(), roles: vec!["viewer".to_owned()] }
+    }
+}
+
+impl Example for ResolvedRoles {
+    fn example() -> Self {
+        let permissions = coder_core::Pattern::parse("*.*.read").into_iter().collect();
+        Self { roles: BTreeMap::from([("viewer".to_owned(), permissions)]) }
+    }
+}
+
+async fn roles(
+    State(users): State<Users>,
+    _who: FromService,
+    Body(input): Body<RolesRequest>,
+) -> Result<Json<ResolvedRoles>> {
+    let snapshot = users.role_snapshot(input.organization_id).await?;
+    let known = input.roles.into_iter().filter(|name| snapshot.permissions.roles().get(name).is_some());
+    let permitted = |name: String| {
+        let patterns = snapshot.permissions.patterns_of_roles([&name]);
+        (name, patterns.into_iter().collect())
+    };
+    Ok(Json(ResolvedRoles { roles: known.map(permitted).collect() }))
 }
 
 /// Whose memberships are asked for.

@@ -11,6 +11,7 @@ mod acting;
 pub mod create;
 pub mod directory;
 pub mod gift;
+pub mod join;
 pub mod members;
 pub mod membership_change;
 pub mod mirrors;

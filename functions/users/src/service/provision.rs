@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::join::FirstMembership;
 use super::{Acting, Users};
 use crate::model::{Organization, OrganizationKind, User, UserKind};
 use crate::names::{self, cleaned};
@@ -29,6 +30,8 @@ pub struct Provision {
     /// The token of an invitation to accept instead.
     #[schemars(length(min = 1, max = 512))]
     pub invitation_token: Option<String>,
+    /// A membership to start with instead.
+    pub membership: Option<FirstMembership>,
     /// Whether the address was confirmed.
     #[serde(default)]
     pub email_verified: bool,
@@ -48,18 +51,19 @@ impl Users {
             Some(person) => (person, false),
             None => (self.new_person(acting, &wanted).await?, true),
         };
-        let organization_id = match &wanted.invitation_token {
-            Some(token) => {
+        let organization_id = match (&wanted.invitation_token, &wanted.membership) {
+            (Some(token), _) => {
                 let verified = person.data.email.as_deref().filter(|_| wanted.email_verified);
                 Some(
                     crate::routes::invitations::accept_by_token(self, acting, token, &person, verified)
                         .await?,
                 )
             }
-            None if self.places(user_id).await?.is_empty() => {
+            (None, Some(membership)) => Some(self.join_by_provider(acting, &person, membership).await?),
+            (None, None) if self.places(user_id).await?.is_empty() => {
                 Some(self.first_organization(acting, &person, wanted.organization_name).await?)
             }
-            None => None,
+            (None, None) => None,
         };
         if let Some(organization_id) = organization_id {
             self.settle_membership(acting, organization_id, user_id).await?;

@@ -77,6 +77,13 @@ impl Users {
         Ok(self.snapshot_of(organization_id, organization, parts))
     }
 
+    /// The roles of the organization, with nothing of who holds them.
+    pub async fn role_snapshot(&self, organization_id: OrganizationId) -> Result<Snapshot, Failure> {
+        let organization = self.organization(organization_id).await?;
+        let parts = self.common_parts(&Partition::organization(organization_id)).await?;
+        Ok(self.snapshot_of(organization_id, organization, parts))
+    }
+
     /// Roles, grants and teams.
     async fn common_parts(&self, partition: &Partition) -> Result<SnapshotParts, Failure> {
         let roles = self.roles.all(partition, None, 2 * MAX_ROLES).await?;

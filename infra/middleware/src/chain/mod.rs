@@ -26,6 +26,9 @@ pub use size::body_too_large;
 
 use crate::problem_response::{internal, problem_response, write_rate_limit};
 
+/// Longest segment of a path that a log shows, in bytes.
+const LONGEST_NAME: usize = 40;
+
 /// What the steps of the chain need.
 #[derive(Debug)]
 pub struct Chain {
@@ -74,7 +77,7 @@ impl Chain {
         // 2. Measure: from here on, whatever happens is counted, refusals included.
         let began = chain.ambient.now();
         let measure = chain.metrics.start(began);
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (method, path) = (request.method().clone(), without_tokens(request.uri().path()));
         request.extensions_mut().insert(identity.clone());
         let mut response = {
             let work = AssertUnwindSafe(tracing::Instrument::instrument(
@@ -178,6 +181,13 @@ pub async fn limit_writes(context: &crate::RequestContext) -> Result<(), coder_c
     let limit = coder_cache::Limit { per_minute, burst: (per_minute / 20).max(1) };
     let key = format!("writes:{}:{organization}", context.runtime().group);
     throttle::operation(context, &key, limit, "organization").await
+}
+
+/// The path as a log may keep it: a segment that is longer than any id or name can be a token.
+fn without_tokens(path: &str) -> String {
+    let shown =
+        path.split('/').map(|part| if part.len() > LONGEST_NAME { coder_telemetry::REDACTED } else { part });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 /// The group that a path is for: the audience of a service token.
