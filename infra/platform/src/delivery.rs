@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use coder_database::OutboxRecord;
+use coder_gateway::RouteTable;
 use coder_handler::functions::{Functions, Outcome, envelope};
 use coder_queue::{Publication, Publisher};
 use coder_telemetry::{Consumption, Metrics};
@@ -82,6 +83,10 @@ impl Publisher for LocalDelivery {
                 }
             };
             self.metrics.event_consumed(subscriber.group, subscriber.consumer, consumption);
+        }
+        let publisher = kind.split('.').nth(1).and_then(|group| RouteTable::PLATFORM.group(group));
+        if let (None, Some(group)) = (&publication.pending, publisher) {
+            self.metrics.event_published(group.name);
         }
         publication
     }

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::get;
 use coder_config::Settings;
 use coder_core::Ambient;
 use coder_database::PlatformJob;
-use coder_gateway::{Address, EdgeLayer, EdgeOptions, Gateway, RouteTable, Upstream};
+use coder_gateway::{Address, CircuitState, EdgeLayer, EdgeOptions, Gateway, RouteTable, Upstream};
 use coder_handler::server::{api, metrics_response, run_chain};
 use coder_handler::{Group, Running, serve};
 use coder_jobs::Schedule;
 use coder_queue::Dispatcher;
 use coder_startup::{Assembly, Providers, StartError};
+use coder_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -107,7 +109,8 @@ impl Platform {
         spawn(Box::pin(dispatcher.clone().run(inbox)));
         spawn(Box::pin(timers.clone().run()));
         spawn(Box::pin(assembly.clone().keep_revocations()));
-        spawn(Box::pin(sweep(dispatcher.clone(), declared.containers.clone())));
+        let metrics = assembly.providers.metrics.clone();
+        spawn(Box::pin(sweep(dispatcher.clone(), declared.containers.clone(), metrics)));
         spawn(Box::pin(expire(assembly.clone())));
         Ok(Self { address, assembly, timers, dispatcher, containers: declared.containers, shutdown, tasks })
     }
@@ -245,11 +248,11 @@ fn front(assembly: &Arc<Assembly>, declared: &Declared) -> Result<coder_gateway:
     let body_limit = RouteTable::PLATFORM.groups().map(|group| group.body_limit).max().unwrap_or_default();
     let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
     let chain = assembly.chain("gateway", body_limit, GATEWAY_DEADLINE);
-    let metrics = assembly.providers.metrics.clone();
+    let (metrics, circuits) = (assembly.providers.metrics.clone(), gateway.clone());
     let router = declared
         .documentation
         .routes()
-        .route("/metrics", get(move || std::future::ready(metrics_response(&metrics))))
+        .route("/metrics", get(move || std::future::ready(measured(&circuits, &metrics))))
         .fallback_service(gateway)
         .layer(from_fn_with_state(chain, run_chain));
     let edge = EdgeLayer::new(EdgeOptions {
@@ -261,14 +264,28 @@ fn front(assembly: &Arc<Assembly>, declared: &Declared) -> Result<coder_gateway:
     Ok(edge.layer(router))
 }
 
-async fn sweep(dispatcher: Arc<Dispatcher>, containers: Vec<&'static str>) {
+/// The counters, with the circuits as they stand now.
+fn measured(gateway: &Gateway, metrics: &Metrics) -> Response {
+    for (group, state) in gateway.states() {
+        let state = match state {
+            CircuitState::Closed => coder_telemetry::CircuitState::Closed,
+            CircuitState::HalfOpen => coder_telemetry::CircuitState::HalfOpen,
+            CircuitState::Open => coder_telemetry::CircuitState::Open,
+        };
+        metrics.circuit(group.name, state);
+    }
+    metrics_response(metrics)
+}
+
+async fn sweep(dispatcher: Arc<Dispatcher>, containers: Vec<&'static str>, metrics: Metrics) {
     let job = PlatformJob::begin();
     let mut pause = tokio::time::interval(SWEEP_EVERY);
     loop {
         pause.tick().await;
         for container in &containers {
-            if let Err(failure) = dispatcher.sweep(&job, container).await {
-                tracing::warn!(container, cause = %failure, "an outbox could not be swept");
+            match dispatcher.sweep(&job, container).await {
+                Ok(found) => metrics.outbox_pending(container, found),
+                Err(failure) => tracing::warn!(container, cause = %failure, "an outbox could not be swept"),
             }
         }
     }
