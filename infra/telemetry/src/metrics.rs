@@ -247,7 +247,11 @@ impl Families {
         registry.register("rate_limited", "Requests refused for their rate", self.rate_limited.clone());
         let about = "Callers who were not believed";
         registry.register("authentication_failures", about, self.authentication_failures.clone());
-        registry.register("outbox_pending", "Events that the last sweep of the outbox found due", self.outbox_pending.clone());
+        registry.register(
+            "outbox_pending",
+            "Events that the last sweep of the outbox found due",
+            self.outbox_pending.clone(),
+        );
         registry.register("events_published", "Events published", self.published.clone());
         registry.register("events_consumed", "Events given to a consumer", self.consumed.clone());
         registry.register("jobs", "Runs of jobs that ended", self.jobs.clone());

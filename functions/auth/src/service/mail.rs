@@ -3,7 +3,7 @@
 //!
 //! A link must reach no event, log or audit entry. So the mail waits sealed in the partition of what it is about,
 //! the event only says where, and the document goes when the mail has left, or after an hour. An event that is given
-//! up before that is told again ([`requeue`]).
+//! up before that is told again (`requeue`).
 
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 
 use coder_core::{OrganizationId, Result, UserId};
 use coder_database::claim::claim_id;
-use coder_database::{Entity, Filter, Partition, Query, Repository};
+use coder_database::idempotency::IdempotencyRecord;
+use coder_database::{AuditEntry, Entity, Filter, Partition, Query, Repository};
 use coder_handler::Invocation;
 use serde_json::json;
 
@@ -45,6 +46,8 @@ pub(crate) async fn identity(
     let partition = Partition::user(user_id);
     let found = users.people.find(&partition, &user_id.to_string()).await?;
     let Some(before) = found.filter(|found| found.data.status != UserStatus::Deleted) else { return Ok(()) };
+    // Before the mark that ends the work: killed in between, it begins again.
+    notes_on(run, user_id).await?;
     let mut after = before.data.clone();
     after.erase();
     let mut unit = run.begin(CONTAINER, partition).without_audit();
@@ -63,6 +66,13 @@ pub(crate) async fn invitations_of(
     let pending = Filter::eq("status", InvitationStatus::Pending.as_str());
     let theirs = Filter::eq("email", email).and(Filter::Not(Box::new(pending)));
     all(run, &users.invitations, &Partition::organization(organization_id), Some(theirs)).await
+}
+
+/// Erases what the platform noted of a person's own changes: its entries repeat the profile as it was.
+pub(crate) async fn notes_on(run: &Invocation, user_id: UserId) -> Result<()> {
+    let (store, partition) = (&run.runtime.store, Partition::user(user_id));
+    all(run, &Repository::<AuditEntry>::new(store.clone(), CONTAINER), &partition, None).await?;
+    all(run, &Repository::<IdempotencyRecord>::new(store.clone(), CONTAINER), &partition, None).await
 }
 
 /// Gives the slug of an organization back.

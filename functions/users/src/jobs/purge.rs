@@ -46,6 +46,7 @@ async fn purge_person(
             erase::invitations_of(users, run, organization_id, email).await?;
         }
     }
+    erase::notes_on(run, user_id).await?;
     let mut unit = run.begin(CONTAINER, partition).without_audit();
     unit.replace(before, after)?;
     unit.emit("user.purged", &before.meta.id, json!({"userId": user_id}));
