@@ -32,7 +32,7 @@ async fn refused_for_a_while(platform: &TestPlatform, limit: u64, send: impl Asy
     assert!((1..=60).contains(&number(&refused, "ratelimit-reset")), "{refused:?}");
     let wait = number(&refused, "retry-after");
     assert!((1..=60).contains(&wait));
-    assert!(refused.text("/detail").contains(&format!("{limit} requests a minute")), "{refused:?}");
+    assert!(refused.text("/detail").contains(&format!("the {limit} requests")), "{refused:?}");
     platform.clock.advance(SignedDuration::from_secs(i64::try_from(wait).unwrap()));
     assert_ne!(send().await.status.as_u16(), 429);
     send().await.expect_problem(429, "rate_limited");

@@ -9,8 +9,10 @@ use super::{Authentication, Chain, Identity};
 /// `429 rate_limited`, saying which limit and when to come back.
 pub(super) fn limited(what: &str, decision: &Decision) -> Problem {
     let seconds = decision.retry_after_seconds.max(1);
-    let detail =
-        format!("The limit for this {what} is {} requests a minute; wait {seconds} s.", decision.limit);
+    let detail = format!(
+        "This {what} has used up the {} requests it may send at once; wait {seconds} s.",
+        decision.limit
+    );
     Problem { rate_limit: Some(standing(decision)), ..Problem::new(Code::RateLimited, detail) }
         .retry_after(seconds)
 }
