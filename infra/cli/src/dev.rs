@@ -9,6 +9,7 @@ use coder_platform::{Options, Platform, route_groups};
 use coder_users::seed::Seeded;
 
 use crate::arguments::Dev;
+use crate::signals::StopSignals;
 use crate::{seed, terminal};
 
 /// Starts the platform and runs it until it is told to stop.
@@ -21,6 +22,8 @@ pub(crate) fn run(options: Dev) -> anyhow::Result<()> {
 }
 
 async fn start(options: Dev) -> anyhow::Result<()> {
+    // Before anything is said to be ready: a signal must not find the platform without an ear for it.
+    let mut stop = StopSignals::listen().context("cannot listen for signals")?;
     let mut settings = Settings::load(Path::new("."))?;
     // Under a Functions host the platform process is the handler of one app, on the host's port.
     settings.port = options.port.or(settings.handler_port).unwrap_or(settings.port);
@@ -42,24 +45,10 @@ async fn start(options: Dev) -> anyhow::Result<()> {
     }
     let seeded = if options.seed { Some(seed::run(&platform.url()).await?) } else { None };
     greet(&platform, &data_dir, mail_kept, seeded).await?;
-    stop_requested().await.context("cannot listen for signals")?;
+    stop.requested().await;
     terminal::line("stopping: finishing what runs");
     platform.stop().await;
     Ok(())
-}
-
-/// Ctrl-C, or the request to end that service managers send.
-async fn stop_requested() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            outcome = tokio::signal::ctrl_c() => outcome,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 async fn greet(

@@ -4,6 +4,7 @@ mod arguments;
 mod dev;
 mod generated;
 mod seed;
+mod signals;
 mod terminal;
 
 use std::process::ExitCode;
