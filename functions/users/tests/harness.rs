@@ -237,7 +237,7 @@ impl World {
     /// Calls as another group of the platform.
     pub(crate) async fn service(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         let mut request = request(method, path, body);
-        Chain::admit_service(&mut request, "auth");
+        Chain::admit_service(&mut request, "auth", None);
         self.send(request).await
     }
 

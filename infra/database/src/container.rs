@@ -36,6 +36,12 @@ impl Container {
         Self { name, partition_key: vec!["/partitionKey"], indexes: Vec::new(), vectors: Vec::new() }
     }
 
+    /// A container whose partitions are divided further, by `/bucket`: for what can outgrow the store's bound
+    /// of one partition.
+    pub fn bucketed(name: &'static str) -> Self {
+        Self::new(name).partition_key(["/partitionKey", "/bucket"])
+    }
+
     /// Replaces the partition key's paths.
     pub fn partition_key<const N: usize>(mut self, paths: [&'static str; N]) -> Self {
         self.partition_key = paths.to_vec();

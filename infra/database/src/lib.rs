@@ -26,7 +26,7 @@ pub use container::{Container, Index, VectorField};
 pub use document::Document;
 pub use entity::{Entity, Meta, Record};
 pub use filter::Filter;
-pub use outbox::OutboxRecord;
+pub use outbox::{Destination, OutboxRecord};
 pub use query::{Direction, Page, Query};
 pub use repository::{Partition, PlatformJob, Repository};
 pub use store::{DocumentStore, Operation, PartitionKey, Patch, StoreError, Written};

@@ -10,12 +10,26 @@ use crate::entity::{Entity, Record};
 use crate::repository::Partition;
 use crate::store::{DocumentStore, Operation, StoreError};
 
+/// Where a recorded message goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// The topic of events, to every group that asked for the type.
+    #[default]
+    Events,
+    /// The queue of one-time jobs, to the group that declares the job.
+    Jobs,
+}
+
 /// An event that was recorded and is not yet published. Deleted once published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutboxRecord {
-    /// The event in the JSON form of CloudEvents 1.0.
+    /// The event in the JSON form of CloudEvents 1.0; a message of [`Destination::Jobs`] has the same form.
     pub event: Value,
+    /// Where it goes.
+    #[serde(default)]
+    pub destination: Destination,
     /// Failed attempts so far.
     pub attempts: u32,
     /// Why the last attempt failed.
@@ -50,6 +64,7 @@ impl OutboxRecord {
     pub fn new(event: Value) -> Self {
         Self {
             event,
+            destination: Destination::Events,
             attempts: 0,
             last_error: None,
             not_before: None,

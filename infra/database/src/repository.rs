@@ -15,35 +15,58 @@ use crate::store::{DocumentStore, PartitionKey};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Partition {
     key: String,
+    bucket: Option<String>,
     organization_id: Option<OrganizationId>,
 }
 
 impl Partition {
     /// An organization's partition.
     pub fn organization(id: OrganizationId) -> Self {
-        Self { key: format!("org:{id}"), organization_id: Some(id) }
+        Self { key: format!("org:{id}"), bucket: None, organization_id: Some(id) }
     }
 
     /// A person's partition.
     pub fn user(id: UserId) -> Self {
-        Self { key: format!("user:{id}"), organization_id: None }
+        Self { key: format!("user:{id}"), bucket: None, organization_id: None }
     }
 
     /// A partition of one looked-up thing, such as `token` and its id.
     pub fn keyed(kind: &str, id: impl std::fmt::Display) -> Self {
-        Self { key: format!("{kind}:{id}"), organization_id: None }
+        Self { key: format!("{kind}:{id}"), bucket: None, organization_id: None }
     }
 
     /// The platform's own partition.
     pub fn platform() -> Self {
-        Self { key: "platform".into(), organization_id: None }
+        Self { key: "platform".into(), bucket: None, organization_id: None }
+    }
+
+    /// One bucket of the partition, in a container whose second level is `/bucket`: a month, a person, the
+    /// configuration. Without one, a query reads every bucket, and a write is refused by the store.
+    pub fn bucket(mut self, bucket: impl Into<String>) -> Self {
+        self.bucket = Some(bucket.into());
+        self
+    }
+
+    /// The name of the bucket, if the partition is one.
+    pub fn bucket_name(&self) -> Option<&str> {
+        self.bucket.as_deref()
     }
 
     /// The partition that a document across the container came from; for platform jobs.
     pub fn of_document(_: &PlatformJob, body: &serde_json::Value) -> Option<Self> {
         let key = body.get("partitionKey")?.as_str()?.to_owned();
+        let bucket = body.get("bucket").and_then(serde_json::Value::as_str).map(str::to_owned);
         let organization_id = key.strip_prefix("org:").and_then(|id| id.parse().ok());
-        Some(Self { key, organization_id })
+        Some(Self { key, bucket, organization_id })
+    }
+
+    /// The partition that a message of the platform names: the values of its key.
+    pub fn of_message(_: &PlatformJob, key: &serde_json::Value) -> Option<Self> {
+        let mut levels = key.as_array()?.iter().map(|level| level.as_str().map(str::to_owned));
+        let key = levels.next()??;
+        let bucket = levels.next().flatten();
+        let organization_id = key.strip_prefix("org:").and_then(|id| id.parse().ok());
+        Some(Self { key, bucket, organization_id })
     }
 
     /// The tenant, if the partition is one's.
@@ -53,11 +76,13 @@ impl Partition {
 
     /// The key as the store knows it.
     pub fn key(&self) -> PartitionKey {
-        PartitionKey::single(self.key.clone())
+        PartitionKey(std::iter::once(&self.key).chain(&self.bucket).cloned().collect())
     }
 
     pub(crate) fn fields(&self) -> Vec<(String, String)> {
-        vec![("partitionKey".into(), self.key.clone())]
+        let key = ("partitionKey".to_owned(), self.key.clone());
+        let bucket = self.bucket.iter().map(|bucket| ("bucket".to_owned(), bucket.clone()));
+        std::iter::once(key).chain(bucket).collect()
     }
 }
 

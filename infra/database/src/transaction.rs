@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use coder_core::{Actor, Ambient, Code, Failure, Problem};
+use coder_core::{Actor, Ambient, Code, Failure, Problem, Timestamp};
 use serde_json::{Value, json};
 
 use crate::audit::{self, AuditEntry, Change};
 use crate::claim::{Claim, claim_id};
 use crate::entity::{Entity, Meta, Record};
-use crate::outbox::OutboxRecord;
+use crate::outbox::{Destination, OutboxRecord};
 use crate::repository::Partition;
 use crate::store::{DocumentStore, Operation, StoreError};
 
@@ -44,7 +44,7 @@ pub struct Transaction {
     partition: Partition,
     act: Act,
     operations: Vec<(Operation, OnConflict)>,
-    events: Vec<Value>,
+    messages: Vec<OutboxRecord>,
     targets: Vec<String>,
     changes: Vec<Change>,
     silent: bool,
@@ -85,7 +85,7 @@ impl Transaction {
             partition,
             act,
             operations: Vec::new(),
-            events: Vec::new(),
+            messages: Vec::new(),
             targets: Vec::new(),
             changes: Vec::new(),
             silent: false,
@@ -100,6 +100,26 @@ impl Transaction {
     /// The partition that is written.
     pub fn partition(&self) -> &Partition {
         &self.partition
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.ambient.now()
+    }
+
+    /// A new id (UUID version 7).
+    pub fn new_id(&self) -> String {
+        self.ambient.new_uuid().to_string()
+    }
+
+    /// The group that writes.
+    pub fn group(&self) -> &'static str {
+        self.act.group
+    }
+
+    /// The container that is written.
+    pub fn container(&self) -> &'static str {
+        self.container
     }
 
     /// Leaves out the audit entry: for bookkeeping that is nobody's act, such as a time of last use.
@@ -228,8 +248,20 @@ impl Transaction {
 
     /// Records an event `coder.<group>.<name>` about `subject`. `data` is an object; the actor is added.
     pub fn emit(&mut self, name: &str, subject: &str, mut data: Value) {
-        let id = self.ambient.new_uuid().to_string();
         data["actor"] = json!(self.act.actor);
+        let event = self.message(name, subject, data);
+        self.messages.push(OutboxRecord::new(event));
+    }
+
+    /// Records a message that starts the one-time job `job`, whose record has the id `subject`; not before `due`.
+    pub fn start_job(&mut self, job: &str, subject: &str, data: Value, due: Option<Timestamp>) {
+        let event = self.message(&format!("job.{job}"), subject, data);
+        let record = OutboxRecord::new(event);
+        self.messages.push(OutboxRecord { destination: Destination::Jobs, not_before: due, ..record });
+    }
+
+    fn message(&self, name: &str, subject: &str, data: Value) -> Value {
+        let id = self.ambient.new_uuid().to_string();
         let organization =
             self.partition.organization_id().map_or_else(|| "platform".into(), |id| id.to_string());
         let mut event = json!({
@@ -246,7 +278,7 @@ impl Transaction {
         if let Some(traceparent) = &self.act.traceparent {
             event["traceparent"] = json!(traceparent);
         }
-        self.events.push(event);
+        event
     }
 
     /// Records an event for another organization than the partition's.
@@ -258,7 +290,7 @@ impl Transaction {
         data: Value,
     ) {
         self.emit(name, subject, data);
-        if let Some(event) = self.events.last_mut() {
+        if let Some(OutboxRecord { event, .. }) = self.messages.last_mut() {
             event["organizationid"] = json!(organization_id);
         }
     }
@@ -273,7 +305,7 @@ impl Transaction {
 
     /// Whether anything is to be written.
     pub fn is_empty(&self) -> bool {
-        self.operations.is_empty() && self.events.is_empty()
+        self.operations.is_empty() && self.messages.is_empty()
     }
 
     /// Writes everything, or nothing.
@@ -288,10 +320,8 @@ impl Transaction {
             return Ok(Committed::default());
         }
         let mut committed = Committed::default();
-        for event in std::mem::take(&mut self.events) {
-            let id = event["id"].as_str().unwrap_or_default().to_owned();
-            let document_id = format!("outbox:{id}");
-            let outbox = OutboxRecord::new(event);
+        for outbox in std::mem::take(&mut self.messages) {
+            let document_id = format!("outbox:{}", outbox.event["id"].as_str().unwrap_or_default());
             self.bookkeep(&document_id, outbox, None)?;
             let partition = self.partition.clone();
             committed.outbox.push(OutboxEntry { container: self.container, partition, id: document_id });

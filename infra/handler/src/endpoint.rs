@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use coder_core::{Failure, Result, StoredAnswer};
+use coder_core::{Failure, Result};
+use coder_middleware::answer::Reply;
 use coder_middleware::chain::{Group, Operation};
 use coder_middleware::problem_response::{answer_response, failure_response, problem_response};
 use coder_middleware::request::Endpoint;
@@ -22,7 +23,7 @@ pub trait Handler<S, Inputs>: Clone + Send + Sync + 'static {
     /// Reads the description off the signature.
     fn describe(operation: &mut OperationDescription);
     /// Takes the inputs out of the request and runs the function.
-    fn call(&self, context: RequestContext, service: S) -> impl Future<Output = Result<StoredAnswer>> + Send;
+    fn call(&self, context: RequestContext, service: S) -> impl Future<Output = Result<Reply>> + Send;
 }
 
 macro_rules! handler {
@@ -41,9 +42,9 @@ macro_rules! handler {
             }
 
             #[expect(non_snake_case, reason = "the macro names each variable after its type")]
-            async fn call(&self, context: RequestContext, service: S) -> Result<StoredAnswer> {
+            async fn call(&self, context: RequestContext, service: S) -> Result<Reply> {
                 $(let $input = $input::extract(&context, &service).await?;)+
-                self($($input),+).await?.render()
+                self($($input),+).await?.into_reply()
             }
         }
     };
@@ -59,7 +60,7 @@ handler!(A1, A2, A3, A4, A5, A6);
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A handler without its types: what a router can hold.
-pub(crate) type Erased<S> = Arc<dyn Fn(RequestContext, S) -> Boxed<Result<StoredAnswer>> + Send + Sync>;
+pub(crate) type Erased<S> = Arc<dyn Fn(RequestContext, S) -> Boxed<Result<Reply>> + Send + Sync>;
 
 pub(crate) fn erase<S, I, H>(handler: H) -> Erased<S>
 where
@@ -109,7 +110,8 @@ pub(crate) async fn serve<S: Clone + Send + Sync + 'static>(
     };
     let request_id = context.identity().request_id.clone();
     let response = match run(&context, service, &handler).await {
-        Ok(answer) => answer_response(answer),
+        Ok(Reply::Stored(answer)) => answer_response(answer),
+        Ok(Reply::Streamed(response)) => response,
         Err(failure) => failure_response(failure, &request_id),
     };
     tagged(response, group, operation)
@@ -131,7 +133,7 @@ async fn run<S: Clone + Send + Sync + 'static>(
     context: &RequestContext,
     service: S,
     handler: &Erased<S>,
-) -> Result<StoredAnswer> {
+) -> Result<Reply> {
     if context.operation().guarded && context.operation().access() == Security::Anyone {
         coder_middleware::chain::guard_public(context).await?;
     }

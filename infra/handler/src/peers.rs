@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use coder_core::{Failure, Problem};
 use coder_middleware::chain::Chain;
-use coder_middleware::token::ServiceTokens;
+use coder_middleware::token::{Acting, ServiceTokens};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -79,9 +79,21 @@ impl Peers {
         known.insert(group.to_owned(), peer);
     }
 
-    /// Calls `/api/<group><path>` as a service. A peer that cannot be reached is `503 unavailable`.
+    /// Calls `/api/<group><path>` as a service for itself. A peer that cannot be reached is `503 unavailable`.
     pub async fn call(
         &self,
+        group: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<PeerAnswer, Failure> {
+        self.call_for(None, group, method, path, body).await
+    }
+
+    /// Calls `/api/<group><path>` on somebody's behalf: the callee applies that person's rights.
+    pub async fn call_for(
+        &self,
+        acting: Option<Acting>,
         group: &str,
         method: Method,
         path: &str,
@@ -93,14 +105,17 @@ impl Peers {
         };
         let path = format!("/api/{group}{path}");
         match peer {
-            Some(Peer::InProcess(router)) => self.call_here(group, router, method, &path, body).await,
-            Some(Peer::Remote(address)) => self.call_there(group, &address, method, &path, body).await,
+            Some(Peer::InProcess(router)) => self.call_here(acting, group, router, method, &path, body).await,
+            Some(Peer::Remote(address)) => {
+                self.call_there(acting, group, &address, method, &path, body).await
+            }
             None => Err(away(group)),
         }
     }
 
     async fn call_here(
         &self,
+        acting: Option<Acting>,
         group: &str,
         router: Router,
         method: Method,
@@ -114,7 +129,7 @@ impl Peers {
             .header("content-type", "application/json")
             .body(content)
             .map_err(Failure::internal)?;
-        Chain::admit_service(&mut request, self.me);
+        Chain::admit_service(&mut request, self.me, acting);
         let answer = tokio::time::timeout(TIMEOUT, router.oneshot(request)).await;
         let Ok(Ok(response)) = answer else { return Err(away(group)) };
         let status = response.status();
@@ -124,13 +139,14 @@ impl Peers {
 
     async fn call_there(
         &self,
+        acting: Option<Acting>,
         group: &str,
         address: &str,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> Result<PeerAnswer, Failure> {
-        let token = self.tokens.issue(self.me, group)?;
+        let token = self.tokens.issue(self.me, group, acting)?;
         let mut request =
             self.client.request(method, format!("{address}{path}")).bearer_auth(token).timeout(TIMEOUT);
         if let Some(body) = body {

@@ -12,6 +12,7 @@ use crate::describe::{OperationDescription, Security};
 use crate::effective::holds;
 pub use crate::effective::{Effective, effective};
 use crate::request::{Input, RequestContext};
+use crate::token::Acting;
 use crate::unit::Unit;
 
 /// How old a sign-in may be for a sensitive action, in seconds.
@@ -232,14 +233,22 @@ pub struct FromService {
     context: RequestContext,
     /// The calling group.
     pub group: String,
+    /// For whom it calls; `None` if for itself.
+    pub acting: Option<Acting>,
 }
 
 impl Access for FromService {
     const SECURITY: Security = Security::Service;
 
     async fn admit(context: &RequestContext) -> Result<Self, Failure> {
-        match &caller(context)?.credential {
-            Credential::Service { group } => Ok(Self { context: context.clone(), group: group.clone() }),
+        let caller = caller(context)?;
+        match &caller.credential {
+            Credential::Service { group } => {
+                let user_id = caller.user_id;
+                let acting =
+                    caller.organization_id.map(|organization_id| Acting { organization_id, user_id });
+                Ok(Self { context: context.clone(), group: group.clone(), acting })
+            }
             _ => Err(Failure::problem(Code::Forbidden, "Only services of the platform may call this.")),
         }
     }
@@ -263,7 +272,8 @@ impl Access for SignedInOrService {
     const SECURITY: Security = Security::SignedInOrService;
 
     async fn admit(context: &RequestContext) -> Result<Self, Failure> {
-        if matches!(caller(context)?.credential, Credential::Service { .. }) {
+        let caller = caller(context)?;
+        if matches!(caller.credential, Credential::Service { .. }) && caller.user_id.is_none() {
             return Ok(Self { context: context.clone(), caller: None });
         }
         let SignedIn { context, user_id, organization_id } = SignedIn::admit(context).await?;

@@ -10,12 +10,25 @@ use crate::schema;
 
 const JSON: &str = "application/json";
 
+/// An answer on its way out.
+#[derive(Debug)]
+pub enum Reply {
+    /// Whole, and could be kept.
+    Stored(StoredAnswer),
+    /// Sent as it comes.
+    Streamed(axum::response::Response),
+}
+
 /// What a handler can answer with.
-pub trait Answer: Send {
+pub trait Answer: Send + Sized {
     /// Adds the answer to the operation's description.
     fn describe(operation: &mut OperationDescription);
     /// The answer as it is sent, and kept under an idempotency key.
     fn render(&self) -> Result<StoredAnswer, Failure>;
+    /// The answer as it is sent.
+    fn into_reply(self) -> Result<Reply, Failure> {
+        self.render().map(Reply::Stored)
+    }
 }
 
 /// A schema and an example: the documentation of a body.

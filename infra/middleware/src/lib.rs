@@ -14,6 +14,7 @@ pub mod problem_response;
 pub mod request;
 pub mod runtime;
 pub mod schema;
+pub mod stream;
 pub mod token;
 pub mod unit;
 
@@ -26,4 +27,5 @@ pub use describe::{Example, OperationDescription, Security};
 pub use list::{Filters, List};
 pub use request::{Body, IfMatch, Input, Patch, Path, Paths, Query, RequestContext, State};
 pub use runtime::{Authorizer, Runtime};
+pub use stream::{Download, EventStream, ServerSentEvent};
 pub use unit::Unit;

@@ -31,6 +31,8 @@ pub trait Authorizer: Send + Sync + fmt::Debug {
 pub struct Runtime {
     /// The group that this runtime serves.
     pub group: &'static str,
+    /// The group's first container, where the platform keeps what belongs to none of its resources.
+    pub container: &'static str,
     /// Time, randomness, ids.
     pub ambient: Ambient,
     /// Settings, read once.

@@ -199,6 +199,20 @@ struct ServiceClaims {
     iat: i64,
     exp: i64,
     jti: String,
+    /// The organization and the person that the caller acts for, if it does not act for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    org: Option<OrganizationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub: Option<UserId>,
+}
+
+/// For whom one part of the platform calls another. The callee applies this person's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acting {
+    /// The tenant.
+    pub organization_id: OrganizationId,
+    /// The person, agent or service account; `None` where a service works for the organization itself.
+    pub user_id: Option<UserId>,
 }
 
 /// Signs and verifies the tokens by which parts of the platform know each other on one machine.
@@ -221,7 +235,7 @@ impl ServiceTokens {
     }
 
     /// A token with which `group` calls `audience` in the next minute.
-    pub fn issue(&self, group: &str, audience: &str) -> Result<String, Failure> {
+    pub fn issue(&self, group: &str, audience: &str, acting: Option<Acting>) -> Result<String, Failure> {
         let now = self.ambient.now().as_second();
         let claims = ServiceClaims {
             iss: group.to_owned(),
@@ -229,6 +243,8 @@ impl ServiceTokens {
             iat: now,
             exp: now + SERVICE_TOKEN_SECONDS,
             jti: self.ambient.new_uuid().to_string(),
+            org: acting.map(|acting| acting.organization_id),
+            sub: acting.and_then(|acting| acting.user_id),
         };
         let header = Header { typ: Some(SERVICE_TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, &self.signing).map_err(Failure::internal)
@@ -251,7 +267,8 @@ impl ServiceTokens {
         if decoded.claims.exp <= now || decoded.claims.iat > now + CLOCK_SKEW_SECONDS {
             return Err(refused());
         }
-        let credential = Credential::Service { group: decoded.claims.iss };
-        Ok(Caller { user_id: None, organization_id: None, operator: false, credential })
+        let ServiceClaims { iss: group, org: organization_id, sub: user_id, .. } = decoded.claims;
+        let credential = Credential::Service { group };
+        Ok(Caller { user_id, organization_id, operator: false, credential })
     }
 }

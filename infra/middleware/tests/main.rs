@@ -170,7 +170,7 @@ async fn a_request_id_from_outside_must_be_plain() {
 #[tokio::test]
 async fn service_tokens_are_for_one_audience_and_one_minute() {
     let fixture = fixture(|_| {});
-    let token = fixture.tokens.issue("users", "test").unwrap();
+    let token = fixture.tokens.issue("users", "test", None).unwrap();
     let (status, _, _) =
         fixture.send("/api/test/echo", "", &[("authorization", &format!("Bearer {token}"))]).await;
     assert_eq!(status, 200);

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
-use coder_database::OutboxRecord;
+use coder_database::{Destination, OutboxRecord};
 use coder_gateway::RouteTable;
 use coder_handler::functions::{Functions, Outcome, envelope};
 use coder_queue::{Publication, Publisher};
@@ -24,6 +24,15 @@ pub(crate) struct Subscriber {
     pub(crate) function: String,
     /// The group's functions.
     pub(crate) functions: Functions,
+}
+
+impl Subscriber {
+    fn takes(&self, record: &OutboxRecord) -> bool {
+        match record.destination {
+            Destination::Events => matches(self.pattern, record.event["type"].as_str().unwrap_or_default()),
+            Destination::Jobs => self.function == "run-job" && record.event["data"]["group"] == self.group,
+        }
+    }
 }
 
 /// Stands for the broker: an event leaves the outbox when every consumer has it.
@@ -64,7 +73,7 @@ impl Publisher for LocalDelivery {
                 || record.rejected.iter().any(|rejection| rejection.consumer == *name)
         };
         for subscriber in subscribers {
-            if !matches(subscriber.pattern, kind) || done(&subscriber.name) {
+            if !subscriber.takes(record) || done(&subscriber.name) {
                 continue;
             }
             let envelope = envelope(&record.event, id, record.attempts + 1);

@@ -204,10 +204,16 @@ impl Declared {
             functions: group.functions.clone(),
         };
         let all = self.consumers.iter().filter_map(|(group, consumers)| Some((find(group)?, consumers)));
-        all.flat_map(|(group, consumers)| {
+        let consumers = all.flat_map(|(group, consumers)| {
             consumers.iter().map(move |(name, pattern)| subscriber(group, name, *pattern))
-        })
-        .collect()
+        });
+        let workers = running.iter().filter(|group| group.functions.has("run-job"));
+        let jobs = workers.map(|group| Subscriber {
+            name: format!("{}/run-job", group.name),
+            function: "run-job".into(),
+            ..subscriber(group, "run-job", "")
+        });
+        consumers.chain(jobs).collect()
     }
 
     fn timers(&self, ambient: &Ambient, running: &[Running]) -> Result<Vec<Timer>, StartError> {

@@ -121,8 +121,11 @@ impl Dispatcher {
     async fn take(&self, entry: &OutboxEntry) -> Result<(), Failure> {
         let records = Repository::<OutboxRecord>::new(self.store.clone(), entry.container);
         match records.find(&entry.partition, &entry.id).await? {
-            Some(record) => self.publish(entry.container, &entry.partition, record).await,
-            None => Ok(()),
+            Some(record) if record.data.not_before.is_none_or(|due| due <= self.ambient.now()) => {
+                self.publish(entry.container, &entry.partition, record).await
+            }
+            // What is due later is left to the sweep.
+            _ => Ok(()),
         }
     }
 

@@ -59,7 +59,7 @@ impl Assembly {
         for group in groups {
             let runtime = Arc::new(runtime(
                 &providers,
-                group.name,
+                &group,
                 directory.clone(),
                 outbox.clone() as Arc<dyn OutboxNotifier>,
                 catalogue.clone(),
@@ -139,13 +139,14 @@ fn authenticator(providers: &Providers, directory: Arc<Directory>, revokes_here:
 
 fn runtime(
     providers: &Providers,
-    group: &'static str,
+    group: &Group,
     directory: Arc<Directory>,
     outbox: Arc<dyn OutboxNotifier>,
     catalogue: Arc<[PermissionDeclaration]>,
 ) -> Runtime {
     Runtime {
-        group,
+        group: group.name,
+        container: group.containers.first().map_or("", |container| container.name),
         ambient: providers.ambient.clone(),
         settings: providers.settings.clone(),
         store: providers.store.clone(),

@@ -25,6 +25,7 @@ pub use identify::Identity;
 pub use size::body_too_large;
 
 use crate::problem_response::{internal, problem_response, write_rate_limit};
+use crate::token::Acting;
 
 /// Longest segment of a path that a log shows, in bytes.
 const LONGEST_NAME: usize = 40;
@@ -155,10 +156,16 @@ impl Chain {
 }
 
 impl Chain {
-    /// Marks a request that one group makes to another in this process: it is the calling service's.
-    pub fn admit_service(request: &mut Request, group: &str) {
+    /// Marks a request that one group makes to another in this process: it is the calling service's, on
+    /// somebody's behalf or its own.
+    pub fn admit_service(request: &mut Request, group: &str, acting: Option<Acting>) {
         let credential = coder_core::Credential::Service { group: group.to_owned() };
-        let caller = coder_core::Caller { user_id: None, organization_id: None, operator: false, credential };
+        let caller = coder_core::Caller {
+            user_id: acting.and_then(|acting| acting.user_id),
+            organization_id: acting.map(|acting| acting.organization_id),
+            operator: false,
+            credential,
+        };
         let extensions = request.extensions_mut();
         extensions.insert(Identity { request_id: format!("{group}-internal"), ..Identity::default() });
         extensions.insert(Authentication::Verified(Arc::new(caller)));

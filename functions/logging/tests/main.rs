@@ -1,0 +1,1 @@
+//! What the `logging` group does over HTTP, through the gateway.

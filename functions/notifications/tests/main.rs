@@ -1,0 +1,1 @@
+//! What the `notifications` group does over HTTP, through the gateway.

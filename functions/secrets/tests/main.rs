@@ -1,0 +1,1 @@
+//! What the `secrets` group does over HTTP, through the gateway.

@@ -1,0 +1,1 @@
+//! What the `usage` group does over HTTP, through the gateway.
