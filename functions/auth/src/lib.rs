@@ -3,7 +3,7 @@
 //!
 //! The rules are pure functions over the documents in [`model`], so that each can be read and tested alone;
 //! time and randomness come from `coder_core::Ambient`. [`service`] applies them to the store, `routes` speak
-//! HTTP. Only [`outbound`] reaches other machines. Entry points: [`route_group`] and [`Auth`].
+//! HTTP. Entry points: [`route_group`] and [`Auth`].
 
 pub mod api_key;
 pub mod catalogue;
@@ -15,7 +15,6 @@ mod jobs;
 pub mod model;
 pub mod oidc;
 pub mod one_time_token;
-pub mod outbound;
 pub mod password;
 pub mod recovery_code;
 pub mod refresh;

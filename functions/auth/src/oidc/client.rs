@@ -9,7 +9,7 @@ use url::{Url, form_urlencoded};
 
 use super::hourly::Hourly;
 use super::{Expected, ExternalIdentity, IdTokenFault, OidcFault, ProviderKeys, ProviderMetadata, verify};
-use crate::outbound::{BasicCredentials, OutboundHttp, OutboundResponse};
+use coder_outbound::{BasicCredentials, OutboundHttp, OutboundResponse};
 
 /// Asks providers, and remembers for an hour what they say of themselves.
 #[derive(Debug)]

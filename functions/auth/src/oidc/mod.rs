@@ -16,7 +16,7 @@ pub use metadata::ProviderMetadata;
 
 use coder_core::{Code, Failure, Problem};
 
-use crate::outbound::OutboundError;
+use coder_outbound::OutboundError;
 
 /// Why a login with a provider does not go on.
 #[derive(Debug, thiserror::Error)]

@@ -51,10 +51,10 @@ use crate::model::{
     OneTimeToken, Session, Throttle, TotpFactor,
 };
 use crate::oidc::OidcClient;
-use crate::outbound::SafeHttp;
 use crate::password::PasswordHasher;
 use crate::refresh::RefreshTokens;
 use crate::token::AccessTokenIssuer;
+use coder_outbound::SafeHttp;
 
 /// The service of the group. Clones share everything.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use super::people::Membership;
 use super::{Auth, repository};
 use crate::model::{ExternalProvider, ProviderId, ProviderOwner};
 use crate::oidc::{OidcClient, OidcFault};
-use crate::outbound::OutboundError;
+use coder_outbound::OutboundError;
 
 /// A provider that can be signed in with.
 #[derive(Debug)]

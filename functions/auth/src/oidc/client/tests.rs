@@ -13,7 +13,7 @@ use super::{OidcClient, Redemption};
 use crate::oidc::id_token::tests::{NOW, claims, key_set, token};
 use crate::oidc::metadata::tests::{ISSUER, document, metadata};
 use crate::oidc::{Expected, IdTokenFault, OidcFault};
-use crate::outbound::{BasicCredentials, OutboundError, OutboundHttp, OutboundResponse};
+use coder_outbound::{BasicCredentials, OutboundError, OutboundHttp, OutboundResponse};
 
 type Answer = Result<OutboundResponse, OutboundError>;
 

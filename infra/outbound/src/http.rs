@@ -14,7 +14,7 @@ use reqwest::{Client, RequestBuilder, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url, form_urlencoded};
 
-use super::address::is_public;
+use crate::address::is_public;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1024 * 1024;
@@ -95,6 +95,11 @@ impl SafeHttp {
         Self::with_limits(allow_loopback, TIMEOUT, MAX_BYTES)
     }
 
+    /// A client whose calls take at most so long.
+    pub fn with_timeout(allow_loopback: bool, timeout: Duration) -> Result<Self, OutboundError> {
+        Self::with_limits(allow_loopback, timeout, MAX_BYTES)
+    }
+
     fn with_limits(allow_loopback: bool, timeout: Duration, max_bytes: usize) -> Result<Self, OutboundError> {
         let client = Client::builder()
             .dns_resolver(GuardedResolver { allow_loopback })
@@ -107,6 +112,35 @@ impl SafeHttp {
             .build()
             .map_err(|error| failed(&error))?;
         Ok(Self { client, allow_loopback, max_bytes })
+    }
+
+    /// `POST` of a body with these headers, its media type among them.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+    ) -> Result<OutboundResponse, OutboundError> {
+        let mut request = self.client.post(url.clone()).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        self.send(url, request).await
+    }
+
+    /// Whether the address may be called, for the answer when somebody saves it: the name is resolved, nothing
+    /// is sent.
+    pub async fn check(&self, url: &Url) -> Result<(), OutboundError> {
+        self.admit(url)?;
+        let Some(name) = url.domain() else { return Ok(()) };
+        let unknown = |error: std::io::Error| OutboundError::Failed(error.to_string());
+        let lookup = tokio::net::lookup_host((name, 0));
+        let found = tokio::time::timeout(TIMEOUT, lookup).await.map_err(|_| OutboundError::Timeout)?;
+        if found.map_err(unknown)?.all(|found| may_connect(found.ip(), self.allow_loopback)) {
+            Ok(())
+        } else {
+            Err(OutboundError::Refused(NOT_PUBLIC))
+        }
     }
 
     /// What the address itself tells; a name is looked at again when it is resolved.

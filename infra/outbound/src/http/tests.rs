@@ -152,3 +152,35 @@ async fn development_opens_this_machine_and_nothing_else() {
         assert_eq!(open.get(&url(address)).await, Err(OutboundError::Refused(reason)), "{address}");
     }
 }
+
+#[tokio::test]
+async fn a_posted_body_arrives_with_its_headers() {
+    let (address, server) = serve(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
+    let url = Url::parse(&format!("http://{address}/hook")).unwrap();
+    let client = SafeHttp::new(true).unwrap();
+    let headers = [("content-type", "application/cloudevents+json".to_owned())];
+    let answer = client.post(&url, &headers, b"{}".to_vec()).await.unwrap();
+    let request = server.join().unwrap();
+    assert_eq!(answer.status, 204);
+    assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("content-type: application/cloudevents+json\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\n{}"), "{request}");
+}
+
+#[tokio::test]
+async fn an_address_is_checked_without_a_call() {
+    let refused = Err(OutboundError::Refused("it is not a public one"));
+    let client = SafeHttp::new(false).unwrap();
+    for url in [
+        "https://169.254.169.254/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://localhost/",
+        "https://2130706433/",
+    ] {
+        assert_eq!(client.check(&Url::parse(url).unwrap()).await, refused, "{url}");
+    }
+    let plain = client.check(&Url::parse("http://1.1.1.1/").unwrap()).await;
+    assert_eq!(plain, Err(OutboundError::Refused("it is not https")));
+    assert_eq!(client.check(&Url::parse("https://1.1.1.1/").unwrap()).await, Ok(()));
+    assert_eq!(SafeHttp::new(true).unwrap().check(&Url::parse("http://localhost/").unwrap()).await, Ok(()));
+}

@@ -1,5 +1,5 @@
 //! Calls to an address that a customer typed: https only, to public addresses only, without redirects, with a
-//! limit on time and size.
+//! limit on time and size. Entry point: [`SafeHttp`].
 
 mod address;
 mod http;
