@@ -82,7 +82,7 @@ async fn create(
     let acting = Acting::Request(who.context());
     auth.admit_api_key(acting, organization_id, who.user_id, &made.key_id).await?;
     let key = ApiKey { details, secret_hash: made.secret_hash.clone(), noticed_days: None };
-    let key = auth.store_api_key(acting, key, "api-key.created").await?;
+    let key = auth.store_api_key(acting, key, None).await?;
     unit.create(&made.key_id, key.data.listing())?;
     unit.without_audit().commit(created(&auth, &key, &made)).await
 }
@@ -244,7 +244,7 @@ async fn rotate(
         status: if overlap == 0 { ApiKeyStatus::Revoked } else { ApiKeyStatus::Active },
         ..before.data.details.clone()
     };
-    let key = auth.store_api_key(acting, successor, "api-key.created").await?;
+    let key = auth.store_api_key(acting, successor, Some(&before)).await?;
     auth.replace_api_key(acting, &before, ending, Some("api-key.rotated")).await?;
     if overlap == 0 {
         auth.publish_revocations(acting, &[Revoked::Key(key_id)]).await?;

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod api_keys;
 pub(crate) mod bootstrap;
+pub(crate) mod checkpoints;
 pub(crate) mod email;
 pub(crate) mod external;
 pub(crate) mod fields;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Routes<Auth> {
         revocations::routes,
         bootstrap::routes,
         admin::routes,
+        checkpoints::routes,
     ]
     .into_iter()
     .fold(Routes::new("/api/auth"), |routes, add| add(routes))

@@ -73,18 +73,22 @@ impl Auth {
         listings.all(&ApiKeyListing::partition(organization_id), filter, MOST).await
     }
 
-    /// Writes a new key, with its event. Nobody can list it before [`Auth::list_api_key`].
+    /// Writes a new key, with its event. Nobody can list it before [`Auth::list_api_key`]. The audit entry of a
+    /// key that follows another is that other's.
     pub(crate) async fn store_api_key(
         &self,
         acting: Acting<'_>,
         key: ApiKey,
-        event: &str,
+        predecessor: Option<&Record<ApiKey>>,
     ) -> Result<Record<ApiKey>, Failure> {
         let key_id = key.details.key_id.clone();
         let mut transaction = acting.begin(ApiKey::partition(&key_id));
+        if predecessor.is_some() {
+            transaction = transaction.without_audit();
+        }
         let record = transaction.create(&key_id, key)?;
         let details = &record.data.details;
-        transaction.emit_for(details.owner_organization_id, event, &key_id, payload(details));
+        transaction.emit_for(details.owner_organization_id, "api-key.created", &key_id, payload(details));
         acting.commit(transaction).await?;
         Ok(record)
     }

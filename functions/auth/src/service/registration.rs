@@ -45,7 +45,8 @@ impl Auth {
         }
         check_password(applicant)?;
         let hash = self.hasher.hash(&applicant.password).await?;
-        let mut unit = who.begin(CONTAINER, EmailClaim::partition(email)).await?;
+        // The act is the identity's beginning; this keeps the answer and the claim.
+        let mut unit = who.begin(CONTAINER, EmailClaim::partition(email)).await?.without_audit();
         let user_id = self.runtime.ambient.new_id();
         if !self.claim_email(Acting::Request(context), email, user_id).await? {
             if self.runtime.settings.email_verification == EmailVerification::Optional {

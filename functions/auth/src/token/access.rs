@@ -1,12 +1,10 @@
 //! Making access tokens (RFC 9068). What one says is written down where it is verified, in `coder-middleware`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use coder_core::{Ambient, Failure, OrganizationId, SessionId, Timestamp, UserId};
 use coder_middleware::token::{ACCESS_TYPE, AUDIENCE, AccessClaims};
 use secrecy::SecretString;
-use serde_json::json;
 
+use super::jws;
 use super::signing_key::KeySigner;
 
 /// Seconds that an access token is good.
@@ -78,24 +76,9 @@ impl AccessTokenIssuer {
             enrol: grant.enrolment_only,
         };
         let expires_at = Timestamp::from_second(claims.exp).map_err(Failure::internal)?;
-        let token = sign(signer, &claims).map_err(Failure::internal)?.into();
+        let token = jws::compact(signer, ACCESS_TYPE, &claims).map_err(Failure::internal)?.into();
         Ok(IssuedToken { token, claims, expires_at })
     }
-}
-
-/// The JWS compact serialisation. Written here because the library parses the private key anew for every token.
-fn sign(
-    signer: &KeySigner,
-    claims: &AccessClaims,
-) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    let header = json!({"typ": ACCESS_TYPE, "alg": "RS256", "kid": signer.kid()});
-    let mut token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims)?, &mut token);
-    let signature = signer.sign(token.as_bytes())?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
 }
 
 #[cfg(test)]

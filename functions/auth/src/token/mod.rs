@@ -1,6 +1,7 @@
 //! Access tokens: the keys that sign them, how these change, and what a token says.
 
 mod access;
+pub(crate) mod jws;
 mod rotation;
 mod signing_key;
 #[cfg(test)]

@@ -176,7 +176,7 @@ async fn create_agent(
     // The identity comes first: without a membership it is nobody's, and the nightly repair takes it away.
     let acting = Acting::Request(who.context());
     let id: UserId = users.runtime.ambient.new_id();
-    let mut unit = acting.begin(Partition::user(id));
+    let mut unit = acting.begin(Partition::user(id)).without_audit();
     let person = unit.create(id, user)?;
     unit.emit_for(who.organization_id, "user.created", &id.to_string(), json!({"userId": id}));
     acting.commit(unit).await?;
@@ -241,7 +241,7 @@ async fn delete_agent(
     if let Some(membership) = users.find_membership(who.organization_id, id).await? {
         let rank = snapshot.access(&users, who.user_id).rank();
         rank.check_change(Rank::of(&membership.data.roles), Rank::Other)?;
-        let mut unit = acting.begin(who.partition());
+        let mut unit = acting.begin(who.partition()).without_audit();
         users.remove_member(&mut unit, &snapshot.organization, &membership, "removed").await?;
         acting.commit(unit).await?;
     }

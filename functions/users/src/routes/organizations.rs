@@ -189,7 +189,7 @@ async fn create_organization(
 ) -> Result<Created<Record<Organization>>> {
     let person = users.person(who.user_id).await?;
     // The answer is kept beside the person: the organization's partition is not known when a request is repeated.
-    let mut unit = who.begin(CONTAINER, Partition::user(who.user_id)).await?;
+    let mut unit = who.begin(CONTAINER, Partition::user(who.user_id)).await?.without_audit();
     let NewOrganization { name, slug, description, logo_url } = input;
     let organization = Organization {
         description,

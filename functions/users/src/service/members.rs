@@ -114,7 +114,8 @@ impl Users {
         if places.is_empty() && grants.is_empty() {
             return Ok(false);
         }
-        let mut unit = acting.begin(partition);
+        // Follows from the removal, which has its entry.
+        let mut unit = acting.begin(partition).without_audit();
         for place in &places {
             unit.delete(place)?;
             unit.emit("team-member.removed", &place.meta.id, place_event(&place.data));
