@@ -4,10 +4,11 @@
 use coder_database::audit::AuditEntry;
 use coder_database::{Entity as _, Filter, Query};
 use coder_middleware::Security;
-use coder_testkit::{Client, Reply, Team, TestPlatform};
+use coder_testkit::{Team, TestPlatform};
 use http::Method;
 use serde::Deserialize as _;
 
+use crate::arranged;
 use crate::exceptions::Exceptions;
 use crate::operations::{self, Operation};
 
@@ -25,14 +26,6 @@ async fn entries(platform: &TestPlatform, group: &str, request_id: &str) -> Vec<
     found
 }
 
-/// Sends the operation as the owner, with the example of its documentation.
-async fn send(team: &Team, operation: &Operation) -> (Client, Reply) {
-    let owner = team.owner.clone();
-    let address = operation.address(team);
-    let reply = owner.send(operation.method.clone(), &address, operation.body.as_ref(), &[]).await;
-    (owner, reply)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_leaves_one_entry() {
     let platform = TestPlatform::start().await;
@@ -44,13 +37,11 @@ async fn every_write_leaves_one_entry() {
         if operation.method == Method::GET || exceptions.excuses(operation.id) {
             continue;
         }
-        let (owner, reply) = send(&team, &operation).await;
+        let request = arranged::request(&platform, &team, &operation).await;
+        let reply = request.send(operation.method.clone()).await;
         let found = entries(&platform, operation.group, reply.header("x-request-id")).await;
         if !reply.status.is_success() {
-            faults.push(format!("{} was not tried: {} {}", operation.id, reply.status, reply.code()));
-            if !found.is_empty() {
-                faults.push(format!("{} was refused and left {found:?}", operation.id));
-            }
+            faults.push(format!("{} was not tried: {} {}", operation.id, reply.status, reply.body));
             continue;
         }
         tried += 1;
@@ -59,7 +50,10 @@ async fn every_write_leaves_one_entry() {
                 faults.push(format!("{} is recorded as {}", operation.id, one.action));
             }
             [one] if one.targets.is_empty() => faults.push(format!("{} names no target", operation.id)),
-            [one] if operation.security != Security::Anyone && one.actor.id != owner.user_id.unwrap().to_string() => {
+            [one]
+                if operation.security != Security::Anyone
+                    && one.actor.id != request.client.user_id.unwrap().to_string() =>
+            {
                 faults.push(format!("{} names {:?}", operation.id, one.actor));
             }
             [_] => {}

@@ -34,9 +34,8 @@ async fn a_checkpoint_is_signed_for_the_audit_log_alone_and_makes_no_token() {
     assert_eq!(signed.status, 200, "{signed:?}");
     let jws = signed.body["jws"].as_str().unwrap();
     let [header, claims, signature]: [&str; 3] = jws.split('.').collect::<Vec<_>>().try_into().unwrap();
-    let decoded = |part: &str| -> Value {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-    };
+    let decoded =
+        |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
     assert_eq!(decoded(header)["typ"], "coder-checkpoint+jws");
     assert_eq!(decoded(claims), payload());
     let keys = platform.nobody().get("/api/auth/.well-known/jwks.json").await.expect(200).body;

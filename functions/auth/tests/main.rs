@@ -6,6 +6,7 @@ mod api_keys;
 mod authenticator;
 mod binary;
 mod bootstrap;
+mod checkpoints;
 mod claims;
 mod events;
 mod external;

@@ -1,1 +1,13 @@
-//! What the `logging` group does over HTTP, through the gateway.
+//! The group over HTTP, on a whole platform of its own for each test.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod alerts;
+mod appending;
+mod binary;
+mod chain;
+mod exports;
+mod people;
+mod reading;
+mod retention;
+mod rules;
+mod support;

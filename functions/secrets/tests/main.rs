@@ -1,1 +1,13 @@
 //! What the `secrets` group does over HTTP, through the gateway.
+
+mod acceptance;
+mod access;
+mod harness;
+mod importing;
+mod keys;
+mod leaks;
+mod lifecycle;
+mod outage;
+mod resolving;
+mod rotation;
+mod validation;

@@ -74,6 +74,10 @@ codes! {
     IdempotencyConflict, "idempotency_conflict", 409, "The idempotency key was used for another request";
     /// The last owner cannot go.
     LastOwner, "last_owner", 409, "An organization needs an active owner";
+    /// No checkpoint covers the audit entry yet.
+    NotCheckpointed, "not_checkpointed", 409, "No checkpoint covers the entry yet";
+    /// The work that makes the thing is not done.
+    NotReady, "not_ready", 409, "It is not ready yet";
     /// A limit of the organization is reached.
     LimitReached, "limit_reached", 409, "A limit is reached";
     /// Something still hangs on the resource.
@@ -84,10 +88,18 @@ codes! {
     Immutable, "immutable", 409, "The resource cannot be changed";
     /// The last way to sign in cannot go.
     LastLoginMethod, "last_login_method", 409, "This is the last way to sign in";
+    /// The secret, or this version of it, is switched off.
+    SecretDisabled, "secret_disabled", 409, "The secret is disabled";
+    /// The secret's time is over.
+    SecretExpired, "secret_expired", 409, "The secret has expired";
+    /// Another version is current than the caller expected.
+    VersionConflict, "version_conflict", 409, "Another version is current";
     /// Gone for good.
     Gone, "gone", 410, "The resource is gone";
     /// A link was used, or is too old.
     LinkExpired, "link_expired", 410, "The link was used or has expired";
+    /// The version's value was destroyed.
+    VersionDestroyed, "version_destroyed", 410, "The version was destroyed";
     /// The resource changed since it was read.
     EtagMismatch, "etag_mismatch", 412, "The resource has changed since it was read";
     /// The body is larger than allowed.
@@ -102,8 +114,14 @@ codes! {
     UnknownField, "unknown_field", 422, "The request body has an unknown field";
     /// A permission is not in the catalogue.
     UnknownPermission, "unknown_permission", 422, "There is no such permission";
+    /// A search would read too much.
+    NarrowTheRange, "narrow_the_range", 422, "The search takes too long; narrow its range";
+    /// The answer would have more rows than it may.
+    TooManyRows, "too_many_rows", 422, "The answer would have too many rows";
     /// A role inherits itself.
     RoleCycle, "role_cycle", 422, "A role cannot inherit itself";
+    /// The action is recorded with a reason, which is missing.
+    ReasonRequired, "reason_required", 422, "A reason is required";
     /// Too many requests in a short time.
     RateLimited, "rate_limited", 429, "Too many requests";
     /// A quota is used up.
@@ -118,6 +136,8 @@ codes! {
     UpstreamFailed, "upstream_failed", 502, "A service behind this one failed";
     /// A part of the platform is away.
     Unavailable, "unavailable", 503, "The service is not available at the moment";
+    /// The key that encrypts the organization's secrets cannot be used at present.
+    KeyUnavailable, "key_unavailable", 503, "The encryption key is not available at the moment";
     /// A service behind the platform did not answer in time.
     UpstreamTimeout, "upstream_timeout", 504, "A service behind this one did not answer in time";
 }

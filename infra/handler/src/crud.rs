@@ -5,8 +5,8 @@ use std::future::Future;
 use std::str::FromStr;
 
 use coder_core::id::Uuid;
-use coder_core::{Code, Permission, Result};
-use coder_database::{Change, Entity, Filter, Record, Repository};
+use coder_core::{Code, OrganizationId, Permission, Result};
+use coder_database::{Change, Entity, Filter, Partition, Record, Repository};
 use coder_middleware::answer::Documented;
 use coder_middleware::{
     Access as _, Allowed, Body, Created, Example, Filters, IfMatch, Json, List, NoContent, PageOf, Patch,
@@ -95,6 +95,11 @@ pub trait Resource: Entity + JsonSchema {
 
     /// The payload of the resource's events, besides actor and changes.
     fn event(record: &Record<Self>) -> Value;
+
+    /// Where the organization's resources of the type are; another place in a container with buckets.
+    fn partition(organization_id: OrganizationId) -> Partition {
+        Partition::organization(organization_id)
+    }
 
     /// Which documents of the type the list shows.
     fn listed() -> Option<Filter> {
@@ -186,14 +191,14 @@ pub fn repository<R: Resource>(runtime: &coder_middleware::Runtime) -> Repositor
 
 async fn list<R: Resource>(who: Allowed<R::Read>, list: List<R::Filters>) -> Result<Json<PageOf<R::View>>> {
     let repository = repository::<R>(who.context().runtime());
-    let page = list.page(&repository, &who.partition(), R::listed()).await?;
+    let page = list.page(&repository, &R::partition(who.organization_id), R::listed()).await?;
     let items = page.items.into_iter().map(R::view).collect();
     Ok(Json(PageOf { items, next_cursor: page.next_cursor }))
 }
 
 async fn get<R: Resource>(who: Allowed<R::Read>, Path(id): Path<R::Id>) -> Result<Json<R::View>> {
     let repository = repository::<R>(who.context().runtime());
-    let record = repository.get(&who.partition(), &id.to_string()).await?;
+    let record = repository.get(&R::partition(who.organization_id), &id.to_string()).await?;
     Ok(Json(R::view(record)))
 }
 
@@ -202,7 +207,7 @@ async fn create<R: Resource>(
     who: Allowed<R::Create>,
     Body(write): Body<R::Write>,
 ) -> Result<Created<R::View>> {
-    let mut unit = who.transaction(R::CONTAINER).await?;
+    let mut unit = who.begin(R::CONTAINER, R::partition(who.organization_id)).await?;
     let id = who.context().runtime().ambient.new_id::<R::Id>();
     let resource = R::create(&service, &who, &mut unit, id, write).await?;
     let record = unit.create(id.to_string(), resource)?;
@@ -219,10 +224,10 @@ async fn update<R: Resource>(
     patch: Patch<R::Write>,
 ) -> Result<Json<R::View>> {
     let repository = repository::<R>(who.context().runtime());
-    let before = repository.get(&who.partition(), &id.to_string()).await?;
+    let before = repository.get(&R::partition(who.organization_id), &id.to_string()).await?;
     if_match.check(&before.meta)?;
     let write = patch.apply(&before.data.writable())?;
-    let mut unit = who.transaction(R::CONTAINER).await?;
+    let mut unit = who.begin(R::CONTAINER, R::partition(who.organization_id)).await?;
     let resource = R::update(&service, &who, &mut unit, &before, write).await?;
     let (record, changes) = replace(&mut unit, &before, resource)?;
     unit.emit_changes(R::WORDS.events[1], &record.meta.id, R::event(&record), &changes);
@@ -236,9 +241,9 @@ async fn delete<R: Resource>(
     if_match: IfMatch,
 ) -> Result<NoContent> {
     let repository = repository::<R>(who.context().runtime());
-    let before = repository.get(&who.partition(), &id.to_string()).await?;
+    let before = repository.get(&R::partition(who.organization_id), &id.to_string()).await?;
     if_match.check(&before.meta)?;
-    let mut unit = who.transaction(R::CONTAINER).await?;
+    let mut unit = who.begin(R::CONTAINER, R::partition(who.organization_id)).await?;
     R::delete(&service, &who, &mut unit, &before).await?;
     unit.delete(&before)?;
     unit.emit(R::WORDS.events[2], &before.meta.id, R::event(&before));

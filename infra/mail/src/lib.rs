@@ -2,6 +2,7 @@
 //!
 //! Entry points: [`choose`] for the mailer that the settings name, [`Mailer`] for those who send.
 
+mod letter;
 mod outbox_file;
 mod smtp;
 
@@ -13,6 +14,7 @@ use coder_config::Settings;
 use coder_core::Ambient;
 use secrecy::SecretString;
 
+pub use letter::{Letter, is_sender};
 pub use outbox_file::{FILE_NAME, OutboxFileMailer};
 pub use smtp::SmtpMailer;
 
@@ -41,6 +43,30 @@ pub enum MailError {
     /// The file could not be written.
     #[error("the mail could not be written to its file: {0}")]
     File(#[from] std::io::Error),
+}
+
+impl MailError {
+    /// Whether the same mail by the same way fails again.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::Smtp(error) => error.is_permanent(),
+            Self::File(_) => false,
+        }
+    }
+
+    /// Whether nobody reads mail at the address, so that no other way leads to it either. A server that refuses
+    /// for a rule of its own says so by `5.7` (RFC 3463, 3.8); that is the sender's fault, not the address's.
+    pub fn is_bounce(&self) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::Smtp(error) => {
+                let code = error.status().filter(|_| error.is_permanent()).map(u16::from);
+                matches!(code, Some(550 | 551 | 553)) && !error.to_string().contains("5.7.")
+            }
+            Self::File(_) => false,
+        }
+    }
 }
 
 /// Sends mails.

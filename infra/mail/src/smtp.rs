@@ -1,24 +1,29 @@
 //! Mail by SMTP.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use coder_config::{Smtp, SmtpSecurity};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::ExposeSecret as _;
 
-use super::{Mail, MailError, Mailer};
+use super::{Letter, Mail, MailError, Mailer};
+
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Hands mails to one server.
 #[derive(Clone)]
 pub struct SmtpMailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    transport: Transport,
     from: Mailbox,
 }
 
@@ -31,19 +36,46 @@ impl fmt::Debug for SmtpMailer {
 impl SmtpMailer {
     /// A mailer for a configured server. Nothing is connected yet.
     pub fn new(smtp: &Smtp) -> Result<Self, MailError> {
-        type Transport = AsyncSmtpTransport<Tokio1Executor>;
-        let from =
-            smtp.from.parse().map_err(|error| MailError::Address(format!("`{}`: {error}", smtp.from)))?;
-        let mut builder = match smtp.security {
+        let builder = match smtp.security {
             SmtpSecurity::Tls => Transport::relay(&smtp.host)?,
             SmtpSecurity::StartTls => Transport::starttls_relay(&smtp.host)?,
             SmtpSecurity::Plain => Transport::builder_dangerous(&smtp.host),
         };
+        Self::build(builder, smtp)
+    }
+
+    /// A mailer for a server whose name was resolved before: the connection goes to this address, the
+    /// certificate must be the name's.
+    pub fn pinned(smtp: &Smtp, address: IpAddr) -> Result<Self, MailError> {
+        let tls = || TlsParameters::new(smtp.host.clone());
+        let tls = match smtp.security {
+            SmtpSecurity::Tls => Tls::Wrapper(tls()?),
+            SmtpSecurity::StartTls => Tls::Required(tls()?),
+            SmtpSecurity::Plain => Tls::None,
+        };
+        Self::build(Transport::builder_dangerous(address.to_string()).tls(tls), smtp)
+    }
+
+    fn build(mut builder: AsyncSmtpTransportBuilder, smtp: &Smtp) -> Result<Self, MailError> {
+        let from =
+            smtp.from.parse().map_err(|error| MailError::Address(format!("`{}`: {error}", smtp.from)))?;
         if let Some(account) = &smtp.credentials {
             let password = account.password.expose_secret().to_owned();
             builder = builder.credentials(Credentials::new(account.username.clone(), password));
         }
         Ok(Self { transport: builder.port(smtp.port).timeout(Some(TIMEOUT)).build(), from })
+    }
+
+    /// Hands a letter over.
+    pub async fn send_letter(&self, letter: &Letter) -> Result<(), MailError> {
+        self.transport.send(letter.message(&self.from)?).await?;
+        Ok(())
+    }
+
+    /// Asks the server whether it is there and takes the name and password; nothing is sent.
+    pub async fn probe(&self) -> Result<(), MailError> {
+        self.transport.test_connection().await?;
+        Ok(())
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, MailError> {
@@ -140,9 +172,25 @@ pub(crate) mod tests {
     async fn a_refused_recipient_is_an_error() {
         let (address, _thread) = serve("550 nobody here");
         let mailer = SmtpMailer::new(&server(address)).unwrap();
-        assert!(matches!(mailer.send(&mail()).await, Err(MailError::Smtp(_))));
+        let refused = mailer.send(&mail()).await.unwrap_err();
+        assert!(matches!(refused, MailError::Smtp(_)) && refused.is_permanent() && refused.is_bounce());
         let to = "ada@example.com>\r\nRCPT TO:<eve@example.com".to_owned();
         assert!(matches!(mailer.send(&Mail { to, ..mail() }).await, Err(MailError::Address(_))));
+    }
+
+    #[tokio::test]
+    async fn only_an_address_that_nobody_reads_is_a_bounce() {
+        for (answer, permanent) in [
+            ("451 4.2.0 later", false),
+            ("550 5.7.1 blocked by policy", true),
+            ("554 transaction failed", true),
+            ("535 bad password", true),
+        ] {
+            let (address, _thread) = serve(answer);
+            let mailer = SmtpMailer::pinned(&server(address), address.ip()).unwrap();
+            let refused = mailer.send(&mail()).await.unwrap_err();
+            assert_eq!((refused.is_permanent(), refused.is_bounce()), (permanent, false), "{answer}");
+        }
     }
 
     #[test]

@@ -95,6 +95,10 @@ pub struct AnswerDescription {
 
 /// An operation, described.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, off unless a route says otherwise"
+)]
 pub struct OperationDescription {
     /// Unique in the platform: `<verb>_<resource>`.
     pub id: &'static str,
@@ -124,6 +128,8 @@ pub struct OperationDescription {
     pub guarded: bool,
     /// Whether calls count against the limit of changes to one organization.
     pub write_limited: bool,
+    /// Whether the answer holds what must not be kept: an idempotency key is then not looked at.
+    pub never_kept: bool,
 }
 
 /// The usual body limit: 1 MiB.
@@ -147,6 +153,7 @@ impl OperationDescription {
             during_enrolment: false,
             guarded: false,
             write_limited: false,
+            never_kept: false,
         }
     }
 
@@ -196,7 +203,7 @@ impl OperationDescription {
                 Code::UnknownField,
             ]);
         }
-        if self.method == Method::POST {
+        if self.method == Method::POST && !self.never_kept {
             codes.push(Code::IdempotencyConflict);
         }
         if self.writes() {

@@ -128,7 +128,7 @@ impl Unit {
 
 fn key(context: &RequestContext) -> Result<Option<Key>, Failure> {
     let operation = context.operation();
-    if operation.method != http::Method::POST {
+    if operation.method != http::Method::POST || operation.never_kept {
         return Ok(None);
     }
     let Some(key) = context.headers().get("idempotency-key") else { return Ok(None) };

@@ -48,6 +48,8 @@ impl fmt::Debug for DataKey {
 pub struct WrappedKey {
     /// The vault's key, with its version, that wraps it.
     pub wrapped_by: String,
+    /// How, in the words of JSON Web Algorithms: `A256GCM`, `RSA-OAEP-256`.
+    pub algorithm: String,
     /// The encrypted key.
     pub text: String,
 }
@@ -55,6 +57,10 @@ pub struct WrappedKey {
 /// Holds key-encryption keys and never gives them away.
 #[async_trait::async_trait]
 pub trait KeyVault: Send + Sync + fmt::Debug {
+    /// The key, with its newest version, that [`KeyVault::wrap`] uses now: what is wrapped by another is due to be
+    /// wrapped again.
+    async fn newest(&self) -> Result<String, VaultError>;
+
     /// Encrypts a data key under the newest key of the vault. `context` says whose key it is.
     async fn wrap(&self, key: &DataKey, context: &str) -> Result<WrappedKey, VaultError>;
 
@@ -62,34 +68,77 @@ pub trait KeyVault: Send + Sync + fmt::Debug {
     async fn unwrap(&self, wrapped: &WrappedKey, context: &str) -> Result<DataKey, VaultError>;
 }
 
-/// A vault whose one key is derived from the master key.
+/// A vault in this process: each version of its key is derived from a master key.
 #[derive(Debug, Clone)]
 pub struct LocalKeyVault {
+    newest: Version,
+    older: Vec<Version>,
+}
+
+#[derive(Debug, Clone)]
+struct Version {
+    name: String,
     sealer: Sealer,
 }
 
 impl LocalKeyVault {
-    /// What [`WrappedKey::wrapped_by`] says of keys that were wrapped here.
-    pub const KEY_NAME: &str = "local/1";
+    /// How keys are wrapped here.
+    pub const ALGORITHM: &str = "A256GCM";
 
     /// The vault of this master key.
     pub fn new(master: &MasterKey, ambient: Ambient) -> Self {
-        Self { sealer: master.sealer(PURPOSE, ambient) }
+        Self { newest: Version::new(1, master, ambient), older: Vec::new() }
+    }
+
+    /// The vault with a newer version of its key; what older ones wrapped can still be unwrapped.
+    pub fn renewed(mut self, master: &MasterKey, ambient: Ambient) -> Self {
+        let newest = Version::new(self.older.len() + 2, master, ambient);
+        self.older.push(std::mem::replace(&mut self.newest, newest));
+        self
+    }
+}
+
+impl Version {
+    fn new(number: usize, master: &MasterKey, ambient: Ambient) -> Self {
+        Self { name: format!("local/{number}"), sealer: master.sealer(PURPOSE, ambient) }
     }
 }
 
 #[async_trait::async_trait]
 impl KeyVault for LocalKeyVault {
+    async fn newest(&self) -> Result<String, VaultError> {
+        Ok(self.newest.name.clone())
+    }
+
     async fn wrap(&self, key: &DataKey, context: &str) -> Result<WrappedKey, VaultError> {
-        let text = self.sealer.seal(key.expose(), context);
-        Ok(WrappedKey { wrapped_by: Self::KEY_NAME.to_owned(), text })
+        let text = self.newest.sealer.seal(key.expose(), context);
+        Ok(WrappedKey { wrapped_by: self.newest.name.clone(), algorithm: Self::ALGORITHM.to_owned(), text })
     }
 
     async fn unwrap(&self, wrapped: &WrappedKey, context: &str) -> Result<DataKey, VaultError> {
-        if wrapped.wrapped_by != Self::KEY_NAME {
-            return Err(VaultError::UnknownKey);
-        }
-        DataKey::from_bytes(&self.sealer.open(&wrapped.text, context)?)
+        let mut versions = std::iter::once(&self.newest).chain(&self.older);
+        let version =
+            versions.find(|version| version.name == wrapped.wrapped_by).ok_or(VaultError::UnknownKey)?;
+        DataKey::from_bytes(&version.sealer.open(&wrapped.text, context)?)
+    }
+}
+
+/// Stands for a vault that was never set up: everything is refused as unavailable.
+#[derive(Debug, Clone, Copy)]
+pub struct NoKeyVault;
+
+#[async_trait::async_trait]
+impl KeyVault for NoKeyVault {
+    async fn newest(&self) -> Result<String, VaultError> {
+        Err(VaultError::Unavailable)
+    }
+
+    async fn wrap(&self, _: &DataKey, _: &str) -> Result<WrappedKey, VaultError> {
+        Err(VaultError::Unavailable)
+    }
+
+    async fn unwrap(&self, _: &WrappedKey, _: &str) -> Result<DataKey, VaultError> {
+        Err(VaultError::Unavailable)
     }
 }
 
@@ -116,6 +165,20 @@ mod tests {
         assert_eq!(other.unwrap(&wrapped, "tenant").await.unwrap_err(), VaultError::Refused);
         let foreign = WrappedKey { wrapped_by: "cloud/7".to_owned(), ..wrapped };
         assert_eq!(vault.unwrap(&foreign, "tenant").await.unwrap_err(), VaultError::UnknownKey);
+    }
+
+    #[tokio::test]
+    async fn a_renewed_vault_unwraps_what_it_wrapped_before() {
+        let ambient = Ambient::system();
+        let old = LocalKeyVault::new(&MasterKey::new([1; 32]), ambient.clone());
+        let key = DataKey::generate(&ambient);
+        let wrapped = old.wrap(&key, "tenant").await.unwrap();
+        let renewed = old.clone().renewed(&MasterKey::new([2; 32]), ambient);
+        assert_ne!(renewed.newest().await.unwrap(), wrapped.wrapped_by);
+        let again = renewed.wrap(&renewed.unwrap(&wrapped, "tenant").await.unwrap(), "tenant").await.unwrap();
+        assert_eq!(again.wrapped_by, renewed.newest().await.unwrap());
+        assert_eq!(renewed.unwrap(&again, "tenant").await.unwrap().expose(), key.expose());
+        assert_eq!(old.unwrap(&again, "tenant").await.unwrap_err(), VaultError::UnknownKey);
     }
 
     #[test]

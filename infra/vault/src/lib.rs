@@ -7,9 +7,9 @@ mod envelope;
 mod master;
 mod sealer;
 
-pub use envelope::{DataKey, KeyVault, LocalKeyVault, WrappedKey};
+pub use envelope::{DataKey, KeyVault, LocalKeyVault, NoKeyVault, WrappedKey};
 pub use master::MasterKey;
-pub use sealer::Sealer;
+pub use sealer::{Ciphertext, Sealer};
 /// Bytes that are overwritten when they go out of scope.
 pub use secrecy::zeroize::Zeroizing;
 
@@ -37,7 +37,8 @@ impl From<VaultError> for coder_core::Failure {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Unavailable => {
-                coder_core::Problem::unavailable("The key vault does not answer; try again soon.", 5).into()
+                let detail = "The key vault does not answer; try again soon.";
+                coder_core::Problem::new(coder_core::Code::KeyUnavailable, detail).retry_after(30).into()
             }
             other => Self::internal(other),
         }

@@ -13,6 +13,17 @@ use crate::{VaultError, Zeroizing, certain};
 /// AES-256-GCM, a random nonce of 96 bits before the ciphertext, base64url.
 const VERSION: &str = "v1.";
 
+/// A sealed text in its parts, each in base64url without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ciphertext {
+    /// The encrypted bytes.
+    pub ciphertext: String,
+    /// The nonce of 96 bits.
+    pub nonce: String,
+    /// The authentication tag of 128 bits.
+    pub tag: String,
+}
+
 /// Seals and opens under one key. Random nonces allow 2³² seals under a key before a collision is likely enough
 /// to matter; where more are to be expected, use data keys.
 #[derive(Clone)]
@@ -42,6 +53,37 @@ impl Sealer {
         ));
         sealed.extend_from_slice(tag.as_ref());
         format!("{VERSION}{}", URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Like [`Sealer::seal`], for documents that keep ciphertext, nonce and tag in fields of their own.
+    pub fn seal_parts(&self, plaintext: &[u8], context: &str) -> Ciphertext {
+        let nonce: [u8; NONCE_LEN] = self.ambient.random();
+        let mut sealed = plaintext.to_vec();
+        let tag = certain(self.key.seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(context),
+            &mut sealed,
+        ));
+        Ciphertext {
+            ciphertext: URL_SAFE_NO_PAD.encode(&sealed),
+            nonce: URL_SAFE_NO_PAD.encode(nonce),
+            tag: URL_SAFE_NO_PAD.encode(tag.as_ref()),
+        }
+    }
+
+    /// Decrypts what [`Sealer::seal_parts`] gave for this context.
+    pub fn open_parts(&self, sealed: &Ciphertext, context: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let decode = |text: &String| URL_SAFE_NO_PAD.decode(text).map_err(|_| VaultError::NotSealed);
+        let nonce = <[u8; NONCE_LEN]>::try_from(decode(&sealed.nonce)?).map_err(|_| VaultError::NotSealed)?;
+        let mut bytes = Zeroizing::new(decode(&sealed.ciphertext)?);
+        bytes.extend(decode(&sealed.tag)?);
+        let length = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut bytes)
+            .map_err(|_| VaultError::Refused)?
+            .len();
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     /// Decrypts what [`Sealer::seal`] gave for this context.

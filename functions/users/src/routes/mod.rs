@@ -14,6 +14,7 @@ pub mod people;
 pub mod permissions;
 pub mod project_profile;
 pub mod projects;
+pub mod recipients;
 pub mod roles;
 mod search;
 pub mod team_members;
@@ -41,6 +42,7 @@ pub fn routes() -> Routes<Users> {
         invitations::routes,
         agents::routes,
         internal::routes,
+        recipients::routes,
     ];
     let routes = modules.into_iter().fold(Routes::new("/api/users"), |routes, add| add(routes));
     // One organization is one partition, and a partition takes so many changes a second and no more.

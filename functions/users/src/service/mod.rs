@@ -16,6 +16,7 @@ pub mod members;
 pub mod membership_change;
 pub mod mirrors;
 pub mod provision;
+pub mod recipients;
 pub mod role_use;
 pub mod snapshot;
 pub mod withdrawal;

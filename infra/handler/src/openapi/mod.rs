@@ -144,7 +144,7 @@ fn parameters(operation: &OperationDescription, components: &mut Components) -> 
             "schema": parameter.schema, "description": parameter.description,
         }));
     }
-    if operation.method == http::Method::POST {
+    if operation.method == http::Method::POST && !operation.never_kept {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
             "schema": {"type": "string", "minLength": 1, "maxLength": 128},

@@ -77,3 +77,25 @@ fn a_purpose_opens_only_its_own() {
     assert!(master.sealer("replay", Ambient::system()).open(&text, "here").is_ok());
     assert!(master.sealer("other", Ambient::system()).open(&text, "here").is_err());
 }
+
+#[test]
+fn parts_open_only_together_and_only_in_their_place() {
+    let sealer = sealer(1);
+    let (one, other) = (sealer.seal_parts(b"first", "here"), sealer.seal_parts(b"other", "here"));
+    assert_eq!(sealer.open_parts(&one, "here").unwrap().as_slice(), b"first");
+    assert_eq!(sealer.open_parts(&one, "there").unwrap_err(), VaultError::Refused);
+    for mixed in [
+        super::Ciphertext { ciphertext: other.ciphertext.clone(), ..one.clone() },
+        super::Ciphertext { nonce: other.nonce.clone(), ..one.clone() },
+        super::Ciphertext { tag: other.tag.clone(), ..one.clone() },
+        super::Ciphertext { tag: String::new(), ..one.clone() },
+    ] {
+        assert_eq!(sealer.open_parts(&mixed, "here").unwrap_err(), VaultError::Refused);
+    }
+    for broken in [
+        super::Ciphertext { nonce: String::new(), ..one.clone() },
+        super::Ciphertext { ciphertext: "!".to_owned(), ..one },
+    ] {
+        assert_eq!(sealer.open_parts(&broken, "here").unwrap_err(), VaultError::NotSealed);
+    }
+}

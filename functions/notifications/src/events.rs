@@ -1,0 +1,229 @@
+//! What events do here: most become messages, some erase.
+
+use coder_core::{Failure, OrganizationId, Result, UserId};
+use coder_database::{Filter, Partition, Query, StoreError};
+use coder_handler::{ConsumerFault, Event, Invocation};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::CONTAINER;
+use crate::accept::{fingerprint, partition, taken_is_stale};
+use crate::deliver::{Delivery, DeliveryStatus};
+use crate::model::message::{Message, MessageStatus};
+use crate::model::preference::{Preference, PreferenceScope};
+use crate::model::{CONFIG, derived_id, of_user, user_bucket};
+use crate::service::{Notifications, retried};
+use crate::templates::texts;
+use crate::topics::{self, Topic};
+use crate::{deliver, pipeline};
+
+/// Documents that one batch takes away.
+const BATCH: u32 = 90;
+
+/// Turns an event into the messages of its topics, and hints of it to open streams.
+pub async fn notify(service: Notifications, run: Invocation, event: Event) -> Result<(), ConsumerFault> {
+    for topic in topics::of_event(&event) {
+        retried(|| accept(&service, &run, topic, &event)).await?;
+    }
+    service.hub.hint(&event);
+    Ok(())
+}
+
+/// Accepts the message of one topic; delivered again, it finds that it is there.
+async fn accept(service: &Notifications, run: &Invocation, topic: &Topic, event: &Event) -> Result<()> {
+    let recipients = topic.recipients(event);
+    if recipients.is_empty() {
+        return Ok(());
+    }
+    let organization_id = home(service, event, &recipients).await?;
+    let id = derived_id(event.time, &[&event.id, topic.name]);
+    let partition = partition(organization_id, &id.to_string());
+    if service.messages().find(&partition, &id.to_string()).await?.is_some() {
+        return Ok(());
+    }
+    let mut message = message(topic, event, recipients);
+    let variables = pipeline::variables(&message, None);
+    let english = texts(service, organization_id, topic.name, "en", &variables).await?;
+    (message.title, message.body) = (english.title, english.body);
+    let fingerprint = fingerprint(&message)?;
+    if let Some(first) = service.repeated(organization_id, &fingerprint).await? {
+        return service.count_repeat(organization_id, &first).await;
+    }
+    let mut unit = run.begin(CONTAINER, partition).without_audit();
+    service.stage(&mut unit, id, &fingerprint, message)?;
+    taken_is_stale(run.commit(unit).await)
+}
+
+/// Where the message is told: in the event's organization, else in the one where the person is at home.
+async fn home(
+    service: &Notifications,
+    event: &Event,
+    recipients: &[String],
+) -> Result<Option<OrganizationId>> {
+    let named = recipients.iter().find_map(|to| to.strip_prefix("user:")?.parse::<UserId>().ok());
+    match (event.organization_id, named) {
+        (Some(organization_id), _) => Ok(Some(organization_id)),
+        (None, Some(user_id)) => service.directory.home(user_id).await,
+        (None, None) => Ok(None),
+    }
+}
+
+fn message(topic: &Topic, event: &Event, recipients: Vec<String>) -> Message {
+    Message {
+        topic: topic.name.to_owned(),
+        category: topic.category,
+        criticality: topic.criticality(&event.data),
+        title: String::new(),
+        body: String::new(),
+        templated: true,
+        data: event.data.clone(),
+        sealed: None,
+        sensitive: false,
+        action_url: topic.action_url(event),
+        action_label: None,
+        resource: topic.resource(event),
+        project_id: topics::project_id(&event.data),
+        team_id: topics::team_id(&event.data),
+        actor: topics::actor(&event.data),
+        tells_actor: topic.locked,
+        recipients,
+        channels: None,
+        scheduled_for: None,
+        expires_at: None,
+        dedup_key: None,
+        status: MessageStatus::Processing,
+        repeats: 0,
+    }
+}
+
+/// Tells an accepted message to its recipients.
+pub async fn tell(service: Notifications, run: Invocation, event: Event) -> Result<(), ConsumerFault> {
+    pipeline::process(&service, &run, event.organization_id, &event.subject).await?;
+    Ok(())
+}
+
+/// Whom an event is about.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfPerson {
+    user_id: UserId,
+}
+
+fn tenant(event: &Event) -> Result<OrganizationId, ConsumerFault> {
+    event.organization_id.ok_or_else(|| ConsumerFault::Reject("the event names no organization".to_owned()))
+}
+
+/// Cancels what is still to be delivered to somebody who left.
+pub async fn cancel_pending(
+    service: Notifications,
+    run: Invocation,
+    event: Event,
+) -> Result<(), ConsumerFault> {
+    let OfPerson { user_id } = event.payload()?;
+    let partition = of_user(Some(tenant(&event)?), user_id);
+    let of = |status: DeliveryStatus| Filter::eq("status", status.as_str());
+    // What went into a digest has no time of its own any more.
+    let gathered =
+        of(DeliveryStatus::Digested).and(Filter::Not(Box::new(Filter::IsNull("nextAttemptAt".to_owned()))));
+    let waiting = Filter::Or(vec![of(DeliveryStatus::Pending), of(DeliveryStatus::Held), gathered]);
+    retried(|| async {
+        loop {
+            let query = Query::new(waiting.clone()).limit(BATCH);
+            let (page, _) = service.deliveries().page(&partition, &query).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let mut unit = run.begin(CONTAINER, partition.clone()).without_audit();
+            for one in &page {
+                let (status, reason) = (DeliveryStatus::Suppressed, Some("left".to_owned()));
+                let data = Delivery { status, reason, next_attempt_at: None, mail: None, ..one.data.clone() };
+                unit.replace(one, data)?;
+            }
+            run.commit(unit).await?;
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// Takes away the defaults of a project that is gone, and what was to be told of it.
+pub async fn clear_project(
+    service: Notifications,
+    run: Invocation,
+    event: Event,
+) -> Result<(), ConsumerFault> {
+    let tenant = deliver::of_tenant(Some(tenant(&event)?));
+    let id = Preference::document_id(PreferenceScope::Project, &event.subject);
+    erase(&service, &run, &tenant.clone().bucket(CONFIG), Some(Filter::eq("id", id))).await?;
+    let scheduled = Filter::eq("projectId", event.subject.as_str())
+        .and(Filter::eq("status", json!(MessageStatus::Scheduled)));
+    erase(&service, &run, &tenant, Some(scheduled)).await?;
+    Ok(())
+}
+
+/// Erases an organization.
+pub async fn purge_organization(
+    service: Notifications,
+    run: Invocation,
+    event: Event,
+) -> Result<(), ConsumerFault> {
+    erase(&service, &run, &Partition::organization(tenant(&event)?), None).await?;
+    Ok(())
+}
+
+/// Erases a person: their buckets everywhere, and their mail in every outbox.
+pub async fn purge_person(
+    service: Notifications,
+    run: Invocation,
+    event: Event,
+) -> Result<(), ConsumerFault> {
+    let OfPerson { user_id } = event.payload()?;
+    let bucket = Filter::eq("bucket", user_bucket(user_id));
+    let mail = Filter::eq("bucket", "outbox").and(Filter::eq("userId", user_id.to_string()));
+    for filter in [bucket, mail] {
+        loop {
+            let query = Query::new(filter.clone()).limit(BATCH);
+            let page = service.runtime.store.query_across(CONTAINER, &query).await.map_err(Failure::from)?;
+            if page.items.is_empty() {
+                break;
+            }
+            delete(&service, &run, page.items).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Erases the documents of a partition, buckets included. Events that still wait to be published stay.
+async fn erase(
+    service: &Notifications,
+    run: &Invocation,
+    partition: &Partition,
+    filter: Option<Filter>,
+) -> Result<()> {
+    let keeps = Filter::Not(Box::new(Filter::of_type("outbox")));
+    let filter = filter.into_iter().fold(keeps, Filter::and);
+    loop {
+        let query = Query::new(filter.clone()).limit(BATCH);
+        let page = service.runtime.store.query(CONTAINER, &partition.key(), &query).await?;
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        delete(service, run, page.items).await?;
+    }
+}
+
+async fn delete(
+    service: &Notifications,
+    run: &Invocation,
+    documents: Vec<coder_database::Document>,
+) -> Result<()> {
+    for document in documents {
+        let Some(place) = Partition::of_document(&run.job, &document.body) else { continue };
+        let delete = coder_database::Operation::Delete { id: document.id, if_match: None };
+        match service.runtime.store.write(CONTAINER, &place.key(), vec![delete]).await {
+            Ok(_) | Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
