@@ -101,10 +101,12 @@ async fn users(platform: &TestPlatform, team: &Team, operation: &str, plain: Req
             let made = owner.post("/api/users/teams", json!({"name": "Short-lived"})).await.expect(201);
             Request { address: format!("/api/users/teams/{}", made.text("/id")), ..plain }
         }
-        "delete_project" => with(json!({"confirm": "ENG"})),
+        "delete_project" => {
+            owner.post(&format!("{project}/archive"), json!({})).await.expect(200);
+            with(json!({"confirm": "ENG"}))
+        }
         "restore_project" => {
-            let body = json!({"confirm": "ENG"});
-            owner.send(Method::DELETE, &project, Some(&body), &[]).await.expect(202);
+            owner.post(&format!("{project}/archive"), json!({})).await.expect(200);
             plain
         }
         "create_grant" => with(json!({

@@ -109,9 +109,8 @@ async fn an_erasure_needs_a_fresh_sign_in_and_no_legal_hold() {
     let key = bucket(team.organization_id, MONTH);
     assert!(stored(&platform, &key, "entry").await.iter().all(|entry| entry.body.get("erased").is_none()));
     platform.clock.advance(SignedDuration::from_mins(14));
-    let refreshed =
-        platform.nobody().post("/api/auth/refresh", json!({"refreshToken": team.owner.refresh_token}));
-    let refreshed = refreshed.await.expect(200);
+    let token = json!({"refreshToken": team.owner.refresh_token});
+    let refreshed = platform.nobody().post("/api/auth/refresh", token).await.expect(200);
     platform.clock.advance(SignedDuration::from_mins(2));
     let owner = team.owner.with_token(refreshed.text("/accessToken"));
     owner.post("/api/logging/erasures", body).await.expect_problem(401, "reauthentication_required");

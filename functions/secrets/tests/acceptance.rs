@@ -23,7 +23,10 @@ async fn a_value_is_shown_only_when_asked_for_and_that_is_recorded() {
     let versions = owner.get(&format!("{}/versions", at(&id))).await.expect(200);
     for reply in [&created, &got, &listed, &versions] {
         let text = reply.body.to_string();
-        assert!(!text.contains(value) && !text.contains("ciphertext") && !text.contains("\"value\""), "{text}");
+        assert!(
+            !text.contains(value) && !text.contains("ciphertext") && !text.contains("\"value\""),
+            "{text}"
+        );
     }
     let revealed = reveal(owner, &id).await.expect(200);
     assert_eq!(revealed.body["value"], json!({"key": value}));
@@ -74,7 +77,10 @@ async fn a_ciphertext_that_was_moved_opens_nothing() {
     assert_eq!(opened.text("/value/key"), "the-first-value");
     // By reference it is the item's error, and never a part of the value.
     let resolved = owner
-        .post("/api/secrets/resolve", json!({"references": [format!("secret:{id}"), format!("secret:{id}@1")]}))
+        .post(
+            "/api/secrets/resolve",
+            json!({"references": [format!("secret:{id}"), format!("secret:{id}@1")]}),
+        )
         .await
         .expect(200);
     assert_eq!(resolved.body["results"][0]["error"]["code"], "internal");
@@ -104,7 +110,10 @@ async fn a_member_sees_the_value_while_a_grant_lasts() {
     });
     let granted = team.owner.post(&format!("{}/grants", at(&id)), grant.clone()).await.expect(201);
     assert_eq!(granted.body["actions"], json!(["reveal"]));
-    team.owner.post(&format!("{}/grants", at(&id)), grant.clone()).await.expect_problem(409, "already_exists");
+    team.owner
+        .post(&format!("{}/grants", at(&id)), grant.clone())
+        .await
+        .expect_problem(409, "already_exists");
     assert_eq!(key_of(&team.member, &id).await, "deploy-key");
     reveal(&team.viewer, &id).await.expect_problem(403, "forbidden");
     world.platform.clock.advance(SignedDuration::from_secs(3));
@@ -130,7 +139,8 @@ async fn a_deleted_name_is_free_and_a_purge_is_for_good() {
     let second = api_key(owner, "stripe", "second").await;
     owner.post(&format!("{}/restore", at(&id)), json!({})).await.expect_problem(409, "already_exists");
     let purge = format!("{}/purge", at(&id));
-    let wrong = owner.post(&purge, json!({"confirmName": "Stripe"})).await.expect_problem(422, "validation_failed");
+    let wrong =
+        owner.post(&purge, json!({"confirmName": "Stripe"})).await.expect_problem(422, "validation_failed");
     assert_eq!(wrong.body["errors"][0]["pointer"], "/confirmName");
     owner.post(&purge, json!({"confirmName": "STRIPE"})).await.expect(204);
     reveal(owner, &id).await.expect_problem(404, "not_found");
@@ -153,7 +163,10 @@ async fn a_rotated_value_stays_readable_for_its_grace() {
     assert_eq!(rotated.body["currentVersion"], 2);
     assert!(!rotated.body["rotationState"]["lastRotatedAt"].is_null());
     let generated = key_of(owner, &id).await;
-    assert!(generated.len() == 32 && generated.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{generated}");
+    assert!(
+        generated.len() == 32 && generated.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        "{generated}"
+    );
     let old = owner.post(&reveal_at, json!({"version": 1})).await.expect(200);
     assert_eq!(old.text("/value/key"), "old-value");
     world.platform.clock.advance(SignedDuration::from_secs(61));
@@ -177,7 +190,10 @@ async fn a_new_data_key_encrypts_every_value_again() {
     owner.post(&format!("{}/versions", at(&ids[0])), json!({"value": {"key": "newer"}})).await.expect(201);
     let before = owner.get("/api/secrets/keys").await.expect(200);
     assert_eq!(before.body["items"].as_array().unwrap().len(), 1);
-    assert_eq!((&before.body["items"][0]["state"], &before.body["items"][0]["encryptions"]), (&json!("active"), &json!(3)));
+    assert_eq!(
+        (&before.body["items"][0]["state"], &before.body["items"][0]["encryptions"]),
+        (&json!("active"), &json!(3))
+    );
 
     let started = owner.post("/api/secrets/keys/rotate", json!({})).await.expect(202);
     world.platform.settle().await;

@@ -71,7 +71,14 @@ async fn roles_decide_where_no_grant_does() {
     assert!(refused.text("/detail").contains("secrets.system-use.update"));
     team.admin.patch(&at(&id), flagged).await.expect(200);
     // A viewer sees the own uses, an admin everybody's.
-    assert_eq!(accesses(&team.viewer, &id).await.iter().filter(|one| one["actor"] != json!(team.viewer.user_id)).count(), 0);
+    assert_eq!(
+        accesses(&team.viewer, &id)
+            .await
+            .iter()
+            .filter(|one| one["actor"] != json!(team.viewer.user_id))
+            .count(),
+        0
+    );
     assert!(accesses(&team.admin, &id).await.iter().any(|one| one["actor"] == json!(team.member.user_id)));
 }
 
@@ -80,9 +87,7 @@ async fn a_member_by_grant_sees_values_there_and_below() {
     let world = World::start().await;
     let team = &world.team;
     let (project, own_team) = (world.project(), world.team_id());
-    let body = |name: &str, scope: &str, id: &str| {
-        json!({"name": name, "kind": "api_key", "value": {"key": "value"}, "scope": scope, "scopeId": id})
-    };
+    let body = |name: &str, scope: &str, id: &str| json!({"name": name, "kind": "api_key", "value": {"key": "value"}, "scope": scope, "scopeId": id});
     let of_project = made(&team.owner, body("P", "project", &project)).await;
     let of_team = made(&team.owner, body("T", "team", &own_team)).await;
     let of_all = api_key(&team.owner, "O", "value").await;
@@ -93,7 +98,10 @@ async fn a_member_by_grant_sees_values_there_and_below() {
     }
     team.member.post(&format!("{}/rotate", at(&of_project)), json!({})).await.expect(200);
     reveal(&team.member, &of_all).await.expect_problem(403, "forbidden");
-    team.member.post(&format!("{}/purge", at(&of_team)), json!({"confirmName": "T"})).await.expect_problem(403, "forbidden");
+    team.member
+        .post(&format!("{}/purge", at(&of_team)), json!({"confirmName": "T"}))
+        .await
+        .expect_problem(403, "forbidden");
     // A single permission at a project does the same.
     reveal(&team.viewer, &of_project).await.expect_problem(403, "forbidden");
     let what = json!({"permissions": ["secrets.secret.reveal"]});
@@ -131,7 +139,11 @@ async fn teams_and_roles_share_too_and_nobody_gives_what_they_lack() {
         ("role", "conductor".to_owned()),
         ("service", viewer.clone()),
     ] {
-        let reply = team.owner.post(&grants, share(kind, &id, &["read"])).await.expect_problem(422, "validation_failed");
+        let reply = team
+            .owner
+            .post(&grants, share(kind, &id, &["read"]))
+            .await
+            .expect_problem(422, "validation_failed");
         assert_eq!(reply.body["errors"][0]["pointer"], "/principal/id", "{kind} {id}");
     }
 }
@@ -153,9 +165,16 @@ async fn what_somebody_may_not_read_is_hidden_and_pages_stay_full() {
     for n in 0..4 {
         for (scope, id) in [("organization", None), ("team", Some(&own_team)), ("project", Some(&project))] {
             let name = format!("S{n}_{scope}");
-            ids.push((scope, made(&team.owner, json!({
-                "name": name, "kind": "api_key", "value": {"key": "v"}, "scope": scope, "scopeId": id,
-            })).await));
+            ids.push((
+                scope,
+                made(
+                    &team.owner,
+                    json!({
+                        "name": name, "kind": "api_key", "value": {"key": "v"}, "scope": scope, "scopeId": id,
+                    }),
+                )
+                .await,
+            ));
         }
     }
     assert_eq!(names(&guest.get("/api/secrets").await.expect(200)), [""; 0]);
@@ -206,12 +225,14 @@ async fn an_api_key_is_cut_to_its_own_permissions() {
     let other = key(&["users.project.read"], whole.clone()).await;
     other.get("/api/secrets").await.expect_problem(403, "forbidden");
     other.get(&at(&id)).await.expect_problem(403, "forbidden");
-    let revealer = key(&["secrets.secret.read", "secrets.secret.reveal", "secrets.secret.resolve"], whole).await;
+    let revealer =
+        key(&["secrets.secret.read", "secrets.secret.reveal", "secrets.secret.resolve"], whole).await;
     assert_eq!(key_of(&revealer, &id).await, "value");
     let record = &accesses(&team.owner, &id).await[0];
     assert_eq!((&record["actorKind"], &record["userId"]), (&json!("api_key"), &json!(team.owner.user_id)));
     let at_project = json!({"type": "project", "id": world.project()});
-    let narrow = key(&["secrets.secret.read", "secrets.secret.reveal", "secrets.secret.resolve"], at_project).await;
+    let narrow =
+        key(&["secrets.secret.read", "secrets.secret.reveal", "secrets.secret.resolve"], at_project).await;
     assert_eq!(names(&narrow.get("/api/secrets").await.expect(200)), ["P"]);
     assert_eq!(key_of(&narrow, &of_project).await, "v");
     reveal(&narrow, &id).await.expect_problem(403, "forbidden");
@@ -244,7 +265,8 @@ async fn another_organization_finds_nothing() {
     }
     assert_eq!(names(&stranger.get("/api/secrets").await.expect(200)), [""; 0]);
     assert_eq!(accesses(stranger, &id).await, [] as [Value; 0]);
-    let resolved = stranger.post("/api/secrets/resolve", json!({"references": [format!("secret:{id}")]})).await;
+    let resolved =
+        stranger.post("/api/secrets/resolve", json!({"references": [format!("secret:{id}")]})).await;
     assert_eq!(resolved.expect(200).body["results"][0]["error"]["code"], "not_found");
     assert_eq!(owner.get(&at(&id)).await.expect(200).body, before.body);
 }

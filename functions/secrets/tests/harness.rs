@@ -27,9 +27,14 @@ impl World {
 
     /// The stored document.
     pub(crate) async fn stored(&self, id: &str) -> Value {
+        self.stored_if_there(id).await.unwrap()
+    }
+
+    /// The stored document, if it is still there.
+    pub(crate) async fn stored_if_there(&self, id: &str) -> Option<Value> {
         let store = &self.platform.platform.assembly.providers.store;
         let partition = Partition::organization(self.team.organization_id);
-        store.read("secrets", &partition.key(), id).await.unwrap().unwrap().body
+        store.read("secrets", &partition.key(), id).await.unwrap().map(|document| document.body)
     }
 
     /// Writes a document past the group, as somebody with access to the store could.

@@ -6,7 +6,8 @@ use crate::harness::{World, at, made, reveal};
 
 const IMPORT: &str = "/api/secrets/import";
 
-const CONTENT: &str = "# database\nDB_USER=ada\nbroken line\nexport DB_PASSWORD='import-7Qx!'\n_HIDDEN=no\nEMPTY=\n";
+const CONTENT: &str =
+    "# database\nDB_USER=ada\nbroken line\nexport DB_PASSWORD='import-7Qx!'\n_HIDDEN=no\nEMPTY=\n";
 
 async fn items(world: &World) -> Vec<(String, String, Value)> {
     let listed = world.team.owner.get("/api/secrets?limit=200").await.expect(200);
@@ -30,7 +31,8 @@ async fn every_good_line_becomes_a_secret_and_every_bad_one_an_error() {
     assert!(items(&world).await.is_empty());
     let done = owner.post(IMPORT, body("skip", false)).await.expect(200);
     assert_eq!((&done.body["created"], &done.body["failed"]), (&json!(2), &json!(3)));
-    let lines: Vec<_> = done.body["errors"].as_array().unwrap().iter().map(|one| one["line"].clone()).collect();
+    let lines: Vec<_> =
+        done.body["errors"].as_array().unwrap().iter().map(|one| one["line"].clone()).collect();
     assert_eq!(lines, [3, 5, 6]);
     assert!(!done.body.to_string().contains("import-7Qx!"));
     let found = items(&world).await;

@@ -26,7 +26,8 @@ async fn a_key_that_is_old_or_much_used_gives_way() {
     record["encryptions"] = json!(1 << 20);
     world.overwrite(&id, record).await;
     let second = api_key(&world.team.owner, "B", "value-of-b").await;
-    let states = async || -> Vec<Value> { keys(&world).await.iter().map(|key| key["state"].clone()).collect() };
+    let states =
+        async || -> Vec<Value> { keys(&world).await.iter().map(|key| key["state"].clone()).collect() };
     assert_eq!(states().await, ["active", "decrypt_only"]);
     world.platform.clock.advance(SignedDuration::from_hours(24 * 90));
     let owner = world.platform.login(&world.team.owner.email).await;
@@ -48,6 +49,8 @@ async fn a_newer_key_of_the_vault_wraps_the_data_keys_again_and_leaves_the_value
     let (before, version) = (world.stored(&key).await, world.stored(&format!("{id}:1")).await);
     let here: Secrets = world.platform.platform.service("secrets").unwrap();
     let ambient = here.runtime.ambient.clone();
+    let partition = Partition::organization(world.team.organization_id);
+    let old = here.keys.for_reading(&partition, &key).await.unwrap();
     let vault = LocalKeyVault::new(&here.runtime.master, ambient.clone());
     let vault = Arc::new(vault.renewed(&MasterKey::generate(&ambient), ambient));
     let renewed = Secrets::with_vault(here.runtime.clone(), here.peers.clone(), vault);
@@ -59,12 +62,13 @@ async fn a_newer_key_of_the_vault_wraps_the_data_keys_again_and_leaves_the_value
     };
     jobs::maintain_keys(renewed.clone(), invocation()).await.unwrap();
     let after = world.stored(&key).await;
-    assert_eq!((&before["keyEncryptionKeyId"], &after["keyEncryptionKeyId"]), (&json!("local/1"), &json!("local/2")));
+    assert_eq!(
+        (&before["keyEncryptionKeyId"], &after["keyEncryptionKeyId"]),
+        (&json!("local/1"), &json!("local/2"))
+    );
     assert_ne!(before["wrappedKey"], after["wrappedKey"]);
     assert_eq!(world.stored(&format!("{id}:1")).await, version);
-    let partition = Partition::organization(world.team.organization_id);
-    let (old, new) =
-        (here.keys.for_reading(&partition, &key).await.unwrap(), renewed.keys.for_reading(&partition, &key).await.unwrap());
+    let new = renewed.keys.for_reading(&partition, &key).await.unwrap();
     assert_eq!(old.expose(), new.expose());
     // A second run finds nothing to do.
     jobs::maintain_keys(renewed, invocation()).await.unwrap();

@@ -10,7 +10,13 @@ use crate::harness::{World, accesses, api_key, at, made};
 
 const RESOLVE: &str = "/api/secrets/resolve";
 
-async fn env_set(world: &World, scope: &str, scope_id: Option<String>, environment: &str, url: &str) -> String {
+async fn env_set(
+    world: &World,
+    scope: &str,
+    scope_id: Option<String>,
+    environment: &str,
+    url: &str,
+) -> String {
     let body = json!({
         "name": "APP", "kind": "env_set", "value": {"variables": {"URL": url, "MODE": "x"}},
         "scope": scope, "scopeId": scope_id, "environment": environment,
@@ -77,12 +83,18 @@ async fn a_bad_reference_is_named_and_fifty_are_enough() {
     let owner = &world.team.owner;
     let body = json!({"references": ["secret:x", format!("secret:{}", coder_core::id::EXAMPLE), "plain"]});
     let refused = owner.post(RESOLVE, body).await.expect_problem(422, "validation_failed");
-    let pointers: Vec<_> = refused.body["errors"].as_array().unwrap().iter().map(|one| &one["pointer"]).collect();
+    let pointers: Vec<_> =
+        refused.body["errors"].as_array().unwrap().iter().map(|one| &one["pointer"]).collect();
     assert_eq!(pointers, [&json!("/references/0"), &json!("/references/2")]);
     let many: Vec<String> = (0..51).map(|_| format!("secret:{}", coder_core::id::EXAMPLE)).collect();
     owner.post(RESOLVE, json!({"references": many})).await.expect_problem(422, "validation_failed");
     owner.post(RESOLVE, json!({"references": []})).await.expect_problem(422, "validation_failed");
-    world.team.viewer.post(RESOLVE, json!({"references": ["secret:x"]})).await.expect_problem(403, "forbidden");
+    world
+        .team
+        .viewer
+        .post(RESOLVE, json!({"references": ["secret:x"]}))
+        .await
+        .expect_problem(403, "forbidden");
     // Fifty at once are all recorded, though one transaction cannot hold them.
     let id = api_key(owner, "MANY", "value").await;
     let fifty: Vec<String> = (0..50).map(|_| format!("secret:{id}")).collect();
@@ -105,10 +117,10 @@ async fn a_service_has_the_rights_of_whom_it_acts_for() {
     let world = World::start().await;
     let team = &world.team;
     let id = api_key(&team.owner, "MODEL", "model-key").await;
-    let acting = |who: Option<coder_core::UserId>| Acting { organization_id: team.organization_id, user_id: who };
-    let of = |body: &Value| {
-        (body["results"][0]["value"].clone(), body["results"][0]["error"]["code"].clone())
-    };
+    let acting =
+        |who: Option<coder_core::UserId>| Acting { organization_id: team.organization_id, user_id: who };
+    let of =
+        |body: &Value| (body["results"][0]["value"].clone(), body["results"][0]["error"]["code"].clone());
     let for_owner = call(&world, Some(acting(team.owner.user_id)), &id).await;
     assert_eq!(of(&for_owner), (json!("model-key"), Value::Null));
     let record = &accesses(&team.owner, &id).await[0];

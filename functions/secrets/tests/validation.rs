@@ -30,7 +30,11 @@ async fn every_fault_is_named_and_no_value_comes_back() {
         ("api_key", json!([VALUE]), vec!["/value"]),
         ("api_key", json!({"kee": VALUE}), vec!["/value/kee", "/value/key"]),
         ("api_key", json!({"key": {"deep": VALUE}}), vec!["/value/key"]),
-        ("username_password", json!({"username": 1, "password": [VALUE]}), vec!["/value/password", "/value/username"]),
+        (
+            "username_password",
+            json!({"username": 1, "password": [VALUE]}),
+            vec!["/value/password", "/value/username"],
+        ),
         ("ssh_key", json!({"privateKey": "k", "algorithm": VALUE}), vec!["/value/algorithm"]),
         ("certificate", json!({"certificatePem": VALUE}), vec!["/value/certificatePem"]),
         ("json", json!({"document": VALUE}), vec!["/value/document"]),
@@ -47,15 +51,24 @@ async fn every_fault_is_named_and_no_value_comes_back() {
         "rotation": {"mode": "webhook"}, "metadata": {"k": "x".repeat(257)}, "tags": ["\u{202e}"],
     });
     let reply = owner.post("/api/secrets", body).await.expect_problem(422, "validation_failed");
-    let expected =
-        ["/expiresAt", "/metadata/k", "/rotation/intervalDays", "/rotation/webhookUrl", "/tags/0", "/value/key"];
+    let expected = [
+        "/expiresAt",
+        "/metadata/k",
+        "/rotation/intervalDays",
+        "/rotation/webhookUrl",
+        "/tags/0",
+        "/value/key",
+    ];
     assert_eq!(pointers(&reply), expected);
     for (body, pointer) in [
         (json!({"name": "1X", "kind": "api_key", "value": {"key": VALUE}}), "/name"),
         (json!({"name": "X", "kind": VALUE, "value": {"key": VALUE}}), "/kind"),
         (json!({"name": "X", "value": {"key": VALUE}}), "/kind"),
         (json!({"name": "X", "kind": "api_key", "value": {"key": VALUE}, "folder": "a"}), "/folder"),
-        (json!({"name": "X", "kind": "api_key", "value": {"key": VALUE}, "environment": "A"}), "/environment"),
+        (
+            json!({"name": "X", "kind": "api_key", "value": {"key": VALUE}, "environment": "A"}),
+            "/environment",
+        ),
         (json!({"name": "X", "kind": "api_key", "value": {"key": VALUE}, "valeu": VALUE}), "/valeu"),
         (json!({"name": "X", "kind": "api_key", "value": {"key": VALUE}, "scope": "team"}), "/scopeId"),
         (json!({"name": "X", "kind": "api_key", "value": {"key": VALUE}, "scopeId": "x"}), "/scopeId"),

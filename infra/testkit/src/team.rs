@@ -65,6 +65,8 @@ impl Team {
         team.ids.insert("logins", logins.text("/items/0/id"));
         team.ids.insert("providers", provider.clone());
         team.ids.insert("external", provider);
+        team.notify(platform).await;
+        team.record(platform).await;
         team
     }
 
@@ -75,10 +77,88 @@ impl Team {
         let place = format!("/{{{name}}}");
         let before = path.split(&place).next().unwrap_or_default();
         let collection = before.rsplit('/').next().unwrap_or_default();
-        match self.ids.get(collection) {
+        // Two groups may have a collection of one name.
+        let of_group = format!("{}/{collection}", path.split('/').nth(2).unwrap_or_default());
+        match self.ids.get(of_group.as_str()).or_else(|| self.ids.get(collection)) {
             Some(id) => id.clone(),
             None => panic!("`Team` has nothing for `{name}` of {path}"),
         }
+    }
+
+    /// A message in the owner's inbox and its mail, one that waits, and what carries messages out; switched off, since
+    /// nobody listens there.
+    async fn notify(&mut self, platform: &TestPlatform) {
+        let ambient = &platform.platform.assembly.providers.ambient;
+        let me = self.owner.user_id.map(|id: UserId| format!("user:{id}")).unwrap_or_default();
+        let told = json!({"title": "Welcome", "recipients": [me]});
+        self.admin.post("/api/notifications/messages", told).await.expect(202);
+        let waits = json!({
+            "title": "Later", "recipients": ["role:member"], "scheduledFor": ambient.after(30 * 86_400),
+        });
+        let waits = self.owner.post("/api/notifications/messages", waits).await.expect(202);
+        platform.settle().await;
+        let provider = json!({
+            "kind": "smtp", "enabled": false,
+            "config": {"host": "127.0.0.1", "port": 9, "protection": "plain", "from": "no-reply@example.com"},
+        });
+        let provider = self.owner.post("/api/notifications/providers", provider).await.expect(201);
+        let webhook = json!({
+            "name": "Build", "url": "https://127.0.0.1:9/hook", "topics": ["announcement"], "enabled": false,
+        });
+        let webhook = self.owner.post("/api/notifications/webhooks", webhook).await.expect(201);
+        let item = self.owner.get("/api/notifications/inbox?topic=announcement").await.expect(200);
+        let mail = self.owner.get("/api/notifications/outbox?topic=announcement").await.expect(200);
+        let letter = mail.text("/items/0/text");
+        let link = letter.split_whitespace().rfind(|word| word.contains("/unsubscribe/"));
+        let token = link.and_then(|link| link.rsplit('/').next()).unwrap_or_default();
+        let project = self.ids["projects"].clone();
+        self.ids.extend([
+            ("inbox", item.text("/items/0/id")),
+            ("messages", waits.text("/id")),
+            ("preferences", "project".to_owned()),
+            ("{scope}", project),
+            ("templates", "announcement".to_owned()),
+            ("{topic}", "en".to_owned()),
+            ("outbox", mail.text("/items/0/id")),
+            ("notifications/providers", provider.text("/id")),
+            ("webhooks", webhook.text("/id")),
+            ("unsubscribe", token.to_owned()),
+        ]);
+    }
+
+    /// An entry of the audit log with all that hangs on it: a checkpoint, an export, a verification, and an alert of
+    /// a rule of the company's own.
+    async fn record(&mut self, platform: &TestPlatform) {
+        let owner = self.owner.clone();
+        let post = async |path: &str, body: Value| owner.post(&format!("/api/logging/{path}"), body).await;
+        let rule = json!({"name": "Own acts", "kind": "pattern", "filter": {"category": "custom"}});
+        let rule = post("alert-rules", rule).await.expect(201);
+        let policy = json!({"match": {"category": "custom"}, "retentionDays": 400});
+        let policy = post("retention-policies", policy).await.expect(201);
+        let entry =
+            post("entries", json!({"action": "release.approved", "message": "Approved"})).await.expect(202);
+        let checkpoint = post("checkpoints", json!({})).await.expect(201);
+        let verification = post("verify", json!({})).await.expect(200);
+        let export = post("exports", json!({})).await.expect(202);
+        platform.settle().await;
+        let groups = &platform.platform.assembly.groups;
+        for group in groups.iter().filter(|group| group.name == "logging") {
+            group.functions.invoke("every-evaluate-alerts", Value::Null, "test").await;
+        }
+        platform.settle().await;
+        let alerts = owner.get(&format!("/api/logging/alerts?ruleId={}", rule.text("/id"))).await.expect(200);
+        let project = self.ids["projects"].clone();
+        self.ids.extend([
+            ("logging/entries", entry.text("/entryId")),
+            ("logging/checkpoints", checkpoint.text("/id")),
+            ("logging/verifications", verification.text("/id")),
+            ("logging/exports", export.text("/id")),
+            ("logging/retention-policies", policy.text("/id")),
+            ("logging/alert-rules", rule.text("/id")),
+            ("logging/alerts", alerts.text("/items/0/id")),
+            ("logging/resources", "project".to_owned()),
+            ("logging/{resourceType}", project),
+        ]);
     }
 
     async fn fill(&mut self, mark: &str) {

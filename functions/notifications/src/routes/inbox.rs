@@ -234,7 +234,10 @@ async fn change(
     change: Change,
 ) -> Result<Json<ItemRecord>> {
     let partition = home(who);
-    let mut unit = who.begin(CONTAINER, partition).await?.without_audit();
+    let mut unit = who.begin(CONTAINER, partition).await?;
+    if change != Change::Acknowledge {
+        unit = unit.without_audit();
+    }
     let before = service.item(who.organization_id, who.user_id, id).await?;
     let now = service.now();
     let mut records =

@@ -34,11 +34,10 @@ impl Taken {
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let (head, _) = self.data.split_once("\n\n")?;
         let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
-        let found = unfolded.lines().find_map(|line| {
+        unfolded.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        });
-        found
+        })
     }
 }
 

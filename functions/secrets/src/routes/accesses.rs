@@ -69,7 +69,9 @@ async fn list(
         // Of somebody's own secrets nobody else learns.
         Filter::Ne("scope".to_owned(), json!(SecretScope::User))
     } else {
-        Filter::eq("userId", me.as_str())
+        // What was refused is left out: of a secret that is hidden not even the name may come back.
+        let refused = Filter::Eq("outcome".to_owned(), json!(Outcome::Denied));
+        Filter::eq("userId", me.as_str()).and(Filter::Not(Box::new(refused)))
     };
     let visible = Filter::Or(vec![of_own_secrets, also]);
     list.page(&secrets.accesses, &who.partition(), Some(visible)).await.map(Json)

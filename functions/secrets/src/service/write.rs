@@ -86,7 +86,8 @@ impl Secrets {
         let id = SecretId::from(self.runtime.ambient.new_uuid());
         Self::claim_place(unit, &secret.place(), &id.to_string())?;
         self.count_one_more(unit).await?;
-        self.put_version(unit, id, &mut secret, 1, &first).await?;
+        let version = self.sealed(unit, id, &mut secret, 1, &first).await?;
+        unit.create(Version::document_id(&id.to_string(), 1), version)?;
         let record = unit.create(id, secret)?;
         trail.note(unit, &record, Note::of(Action::Create).version(1).reason(first.reason))?;
         unit.emit("secret.created", &record.meta.id, event(&record));
@@ -109,14 +110,16 @@ impl Secrets {
         let version = secret.current_version + 1;
         let grace_until = new.grace_seconds.map(|seconds| later(now, seconds));
         self.make_room(unit, before, &mut secret, grace_until).await?;
-        let document = self.put_version(unit, before.id()?, &mut secret, version, &new).await?;
+        let sealed = self.sealed(unit, before.id()?, &mut secret, version, &new).await?;
         revive(&mut secret, now);
         let awaited =
             secret.rotation_state.pending.is_some() && secret.rotation.mode == RotationMode::Webhook;
         if new.cause == Cause::Rotation || awaited {
             secret.rotation_state = secret.rotation_state.succeeded(&secret.rotation, now);
         }
+        // First: of two writers at once the second runs again here, before it meets the first's version.
         let (record, _) = unit.replace(before, secret)?;
+        let document = unit.create(Version::document_id(&record.meta.id, version), sealed)?;
         trail.note(unit, &record, Note::of(new.action).version(version).reason(new.reason))?;
         emit_version(unit, &record.meta.id, version, new.cause);
         if new.cause == Cause::Rotation || awaited {
@@ -126,15 +129,15 @@ impl Secrets {
         Ok((record, document))
     }
 
-    /// Writes the document of a version, and what the secret says of its current one.
-    async fn put_version(
+    /// The document of a version; notes in the secret what it says of its current one.
+    async fn sealed(
         &self,
         unit: &mut Transaction,
         id: SecretId,
         secret: &mut Secret,
         version: u32,
         new: &NewVersion,
-    ) -> Result<Record<Version>> {
+    ) -> Result<Version> {
         let organization_id = tenant(unit)?;
         let key = self.keys.for_writing(unit).await?;
         let bound = bound_to(organization_id, id, version, secret.kind);
@@ -145,7 +148,7 @@ impl Secrets {
             secret.expires_at = Some(end);
             secret.warned_days = None;
         }
-        let document = Version {
+        Ok(Version {
             secret_id: id,
             version,
             ciphertext,
@@ -156,8 +159,7 @@ impl Secrets {
             cause: new.cause,
             reason: new.reason.clone(),
             grace_until: None,
-        };
-        unit.create(Version::document_id(&id.to_string(), version), document)
+        })
     }
 
     pub(crate) fn seal(&self, key: &ActiveKey, value: &SecretValue, bound: &str) -> Ciphertext {

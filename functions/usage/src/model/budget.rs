@@ -14,7 +14,7 @@ coder_core::id_type!(/// A budget of an organization.
 
 /// How much money may be spent in a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Budget {
     /// The name.
     #[schemars(length(min = 1, max = 100))]

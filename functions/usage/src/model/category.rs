@@ -8,7 +8,7 @@ use crate::pattern;
 
 /// A category of use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Category {
     /// The code; unique in the organization and among those of the platform.
     #[schemars(regex(pattern = pattern::CODE), length(max = 64))]

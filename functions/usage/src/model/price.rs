@@ -14,7 +14,7 @@ coder_core::id_type!(/// A price.
 
 /// What use of a category costs, for a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Price {
     /// The category; those below it cost the same unless they have prices of their own.
     #[schemars(regex(pattern = pattern::CODE), length(max = 64))]

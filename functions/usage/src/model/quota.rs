@@ -15,7 +15,7 @@ coder_core::id_type!(/// A quota of an organization.
 
 /// How much may be used in a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Quota {
     /// The name.
     #[schemars(length(min = 1, max = 100))]

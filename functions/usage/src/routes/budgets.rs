@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::faults::Faults;
+use super::written::Written;
 use crate::catalogue::{BudgetCreate, BudgetDelete, BudgetRead, BudgetUpdate};
 use crate::decimal::{Decimal, Quantity};
 use crate::jobs::{Spending, percent_spent};
@@ -117,7 +118,7 @@ impl Filters for BudgetFilters {
 
 impl Resource for Budget {
     type Service = Usage;
-    type Write = Self;
+    type Write = Written<Self>;
     type View = Record<Self>;
     type Filters = BudgetFilters;
     type Id = BudgetId;
@@ -129,8 +130,8 @@ impl Resource for Budget {
     const CONTAINER: &'static str = CONTAINER;
     const WORDS: Words = coder_handler::words!("budget", "budgets", "/budgets", "budgetId", budget, budgets);
 
-    fn writable(&self) -> Self {
-        self.clone()
+    fn writable(&self) -> Written<Self> {
+        Written(self.clone())
     }
 
     fn view(record: Record<Self>) -> Record<Self> {
@@ -150,7 +151,7 @@ impl Resource for Budget {
         who: &Allowed<BudgetCreate>,
         _: &mut Unit,
         _: BudgetId,
-        budget: Self,
+        Written(budget): Written<Self>,
     ) -> Result<Self> {
         if all(&usage.budgets, who.organization_id).await?.len() >= MAX_CONFIGURED {
             return Err(Failure::problem(
@@ -166,7 +167,7 @@ impl Resource for Budget {
         _: &Allowed<BudgetUpdate>,
         _: &mut Unit,
         _: &Record<Self>,
-        budget: Self,
+        Written(budget): Written<Self>,
     ) -> Result<Self> {
         Ok(checked(budget)?)
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::faults::Faults;
+use super::written::Written;
 use crate::catalogue::{CategoryCreate, CategoryDelete, CategoryRead, CategoryUpdate};
 use crate::defaults;
 use crate::model::{CONTAINER, Category, CategorySource, MetricDeclaration, MetricUnit, config};
@@ -133,7 +134,7 @@ async fn list(
 async fn create(
     State(usage): State<Usage>,
     who: Allowed<CategoryCreate>,
-    Body(category): Body<Category>,
+    Body(Written(category)): Body<Written<Category>>,
 ) -> Result<Created<CategoryView>> {
     let partition = config(who.organization_id);
     let mut unit = who.begin(CONTAINER, partition.clone()).await?;

@@ -14,6 +14,7 @@ pub mod quotas;
 pub mod reservations;
 pub mod statements;
 pub mod summary;
+pub mod written;
 
 use coder_handler::Routes;
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::faults::Faults;
+use super::written::Written;
 use crate::catalogue::{PriceCreate, PriceDelete, PriceRead, PriceUpdate};
 use crate::decimal::Decimal;
 use crate::model::{CONTAINER, Component, Dimensions, Price, PriceId, PriceList, PriceModel, config};
@@ -67,7 +68,7 @@ impl Filters for PriceFilters {
 
 impl Resource for Price {
     type Service = Usage;
-    type Write = Self;
+    type Write = Written<Self>;
     type View = Record<Self>;
     type Filters = PriceFilters;
     type Id = PriceId;
@@ -79,8 +80,8 @@ impl Resource for Price {
     const CONTAINER: &'static str = CONTAINER;
     const WORDS: Words = coder_handler::words!("price", "prices", "/prices", "priceId", price, prices);
 
-    fn writable(&self) -> Self {
-        self.clone()
+    fn writable(&self) -> Written<Self> {
+        Written(self.clone())
     }
 
     fn view(record: Record<Self>) -> Record<Self> {
@@ -100,7 +101,7 @@ impl Resource for Price {
         who: &Allowed<PriceCreate>,
         unit: &mut Unit,
         _: PriceId,
-        price: Self,
+        Written(price): Written<Self>,
     ) -> Result<Self> {
         revise(usage, unit).await?;
         let setup = usage.setup(who.organization_id).await?;
@@ -120,7 +121,7 @@ impl Resource for Price {
         who: &Allowed<PriceUpdate>,
         unit: &mut Unit,
         before: &Record<Self>,
-        price: Self,
+        Written(price): Written<Self>,
     ) -> Result<Self> {
         revise(usage, unit).await?;
         let setup = usage.setup(who.organization_id).await?;

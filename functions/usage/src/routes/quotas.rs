@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::faults::Faults;
+use super::written::Written;
 use crate::catalogue::{QuotaCreate, QuotaDelete, QuotaRead, QuotaUpdate};
 use crate::decimal::{Decimal, Quantity};
 use crate::model::{Action, CONTAINER, Dimensions, QUOTA_CLAIM, Quota, QuotaId, QuotaScope, config};
@@ -69,7 +70,7 @@ impl Filters for QuotaFilters {
 
 impl Resource for Quota {
     type Service = Usage;
-    type Write = Self;
+    type Write = Written<Self>;
     type View = Record<Self>;
     type Filters = QuotaFilters;
     type Id = QuotaId;
@@ -81,8 +82,8 @@ impl Resource for Quota {
     const CONTAINER: &'static str = CONTAINER;
     const WORDS: Words = coder_handler::words!("quota", "quotas", "/quotas", "quotaId", quota, quotas);
 
-    fn writable(&self) -> Self {
-        self.clone()
+    fn writable(&self) -> Written<Self> {
+        Written(self.clone())
     }
 
     fn view(record: Record<Self>) -> Record<Self> {
@@ -102,7 +103,7 @@ impl Resource for Quota {
         who: &Allowed<QuotaCreate>,
         unit: &mut Unit,
         id: QuotaId,
-        quota: Self,
+        Written(quota): Written<Self>,
     ) -> Result<Self> {
         check(&quota)?;
         let quotas = all(&usage.quotas, who.organization_id).await?;
@@ -116,7 +117,7 @@ impl Resource for Quota {
         who: &Allowed<QuotaUpdate>,
         unit: &mut Unit,
         before: &Record<Self>,
-        quota: Self,
+        Written(quota): Written<Self>,
     ) -> Result<Self> {
         check(&quota)?;
         let quotas = all(&usage.quotas, who.organization_id).await?;
