@@ -95,6 +95,7 @@ pub struct AnswerDescription {
 
 /// An operation, described.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a trait of its own, set by name")]
 pub struct OperationDescription {
     /// Unique in the platform: `<verb>_<resource>`.
     pub id: &'static str,
@@ -124,6 +125,9 @@ pub struct OperationDescription {
     pub guarded: bool,
     /// Whether calls count against the limit of changes to one organization.
     pub write_limited: bool,
+    /// Whether every group has this operation: its id repeats over the groups, and one document describes it for
+    /// all of them.
+    pub built_in: bool,
 }
 
 /// The usual body limit: 1 MiB.
@@ -147,6 +151,7 @@ impl OperationDescription {
             during_enrolment: false,
             guarded: false,
             write_limited: false,
+            built_in: false,
         }
     }
 
