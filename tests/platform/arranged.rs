@@ -36,6 +36,7 @@ pub(crate) async fn request(platform: &TestPlatform, team: &Team, operation: &Op
     match operation.group {
         "auth" => auth(platform, team, operation.id, plain).await,
         "users" => users(platform, team, operation.id, plain).await,
+        "secrets" => secrets(team, operation.id, plain).await,
         _ => plain,
     }
 }
@@ -125,6 +126,29 @@ async fn users(platform: &TestPlatform, team: &Team, operation: &str, plain: Req
             let address = format!("/api/users/invitations/by-token/{}/{verb}", invitation_token(&sent));
             Request { client: team.stranger.clone(), address, body: plain.body }
         }
+        _ => plain,
+    }
+}
+
+async fn secrets(team: &Team, operation: &str, plain: Request) -> Request {
+    let owner = &team.owner;
+    let id = team.parameter("/api/secrets/{secretId}", "secretId");
+    let with =
+        |body: Value| Request { body: Some(body), client: owner.clone(), address: plain.address.clone() };
+    match operation {
+        "restore_secret" => {
+            owner.delete(&format!("/api/secrets/{id}")).await.expect(204);
+            plain
+        }
+        "purge_secret" => with(json!({"confirmName": "DEPLOY_KEY"})),
+        "enable_secret_version" => {
+            owner.post(&format!("/api/secrets/{id}/versions/1/disable"), json!({})).await.expect(200);
+            plain
+        }
+        "create_secret_grant" => {
+            with(json!({"principal": {"kind": "user", "id": team.viewer.user_id}, "actions": ["read"]}))
+        }
+        "resolve_secrets" => with(json!({"references": [format!("secret:{id}")]})),
         _ => plain,
     }
 }

@@ -29,7 +29,9 @@ fn every_operation_is_documented() {
         assert_eq!(document["openapi"], "3.0.3");
         let characters = openapi::text(&document).chars().count();
         assert!(characters <= MOST_CHARACTERS, "{}: {characters} characters", group.name);
-        assert!(group.operations.len() <= MOST_OPERATIONS, "{}", group.name);
+        let own = group.operations.iter().filter(|operation| !operation.built_in).count();
+        assert!(own <= MOST_OPERATIONS, "{}", group.name);
+        assert!(!document["paths"].to_string().contains("/operations/dead-letters"), "{}", group.name);
         for operation in &group.operations {
             assert!(operation.summary.len() >= 5, "{} has no summary", operation.id);
             assert!(!operation.answers.is_empty(), "{} has no answer", operation.id);
@@ -43,5 +45,34 @@ fn every_operation_is_documented() {
             }
             assert!(faults.is_empty(), "the example of {} is refused: {faults:?}", operation.id);
         }
+    }
+}
+
+#[test]
+fn what_every_group_has_is_documented_once() {
+    let groups = route_groups();
+    let document = openapi::operations_document(&groups, "https://example.com");
+    assert!(openapi::text(&document).chars().count() <= MOST_CHARACTERS);
+    let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
+    assert_eq!(document["components"]["parameters"]["group"]["schema"]["enum"], serde_json::json!(names));
+    for group in &groups {
+        for operation in group.operations.iter().filter(|operation| operation.built_in) {
+            let path = operation.path.replacen(&format!("/api/{}/", group.name), "/api/{group}/", 1);
+            let described = &document["paths"][path][operation.method.as_str().to_ascii_lowercase()];
+            assert_eq!(described["operationId"], operation.id, "{}", group.name);
+        }
+    }
+}
+
+#[test]
+fn a_group_has_one_subscription_and_one_function_for_it() {
+    for group in route_groups() {
+        let functions = group.functions();
+        let consumes = !group.consumers.is_empty();
+        for name in ["on-event", "on-dead-letter"] {
+            assert_eq!(functions.iter().any(|function| function == name), consumes, "{}: {name}", group.name);
+        }
+        let patterns = group.subscription().map(|subscription| subscription.patterns).unwrap_or_default();
+        assert!(group.consumers.iter().all(|(_, pattern)| patterns.contains(pattern)), "{}", group.name);
     }
 }

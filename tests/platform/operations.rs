@@ -7,6 +7,9 @@ use coder_testkit::Team;
 use http::Method;
 use serde_json::Value;
 
+/// The id of what operators are shown in tests.
+pub(crate) const EXAMPLE: &str = "example";
+
 /// An operation with everything that a request needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
@@ -54,7 +57,12 @@ impl Operation {
     pub(crate) fn address(&self, team: &Team) -> String {
         let mut address = self.path.clone();
         for name in path_parameters(&self.path) {
-            address = address.replace(&format!("{{{name}}}"), &team.parameter(&self.path, name));
+            // What operators see belongs to no team.
+            let value = match self.security {
+                Security::Operator => EXAMPLE.to_owned(),
+                _ => team.parameter(&self.path, name),
+            };
+            address = address.replace(&format!("{{{name}}}"), &value);
         }
         let query: Vec<String> =
             self.query.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();

@@ -1,7 +1,7 @@
 //! What events of other groups and the clock change here.
 
 use coder_core::{OrganizationId, UserId};
-use coder_handler::functions::{Outcome, envelope};
+use coder_handler::functions::Outcome;
 use coder_testkit::issuer::{Issuer, parameter};
 use coder_testkit::{Team, TestPlatform};
 use jiff::SignedDuration;
@@ -39,8 +39,7 @@ async fn deliver_from(
     });
     let auth = platform.platform.assembly.groups.iter().find(|group| group.name == "auth").unwrap();
     for count in 1..=2 {
-        let envelope = envelope(&event, "01990c3a-7e3a-7c11-9d2f-5b6a7c8d9e0f", count);
-        let outcome = auth.functions.invoke(&format!("on-{consumer}"), envelope, "test").await;
+        let outcome = auth.functions.consume(consumer, &event, "test").await;
         assert_eq!(outcome, Outcome::Done(Value::Null), "{kind}, delivery {count}");
     }
     platform.settle().await;

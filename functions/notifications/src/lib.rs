@@ -50,6 +50,7 @@ pub fn route_group() -> Group {
         .on_event("webhooks", "coder.notifications.message.accepted", webhooks::announce)
         .on_event("address", "coder.auth.identity.email-changed", outbox::send::lift_suppressions)
         .on_event("membership", "coder.users.membership.removed", events::cancel_pending)
+        .on_event("forget-address", "coder.users.user.purged", outbox::send::lift_suppressions)
         .on_event("purge-person", "coder.users.user.purged", events::purge_person)
         .on_event("purge-organization", "coder.users.organization.purged", events::purge_organization)
         .on_event("clear-project", "coder.users.project.deleted", events::clear_project)

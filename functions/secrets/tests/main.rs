@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod access;
+mod events;
 mod harness;
 mod importing;
 mod keys;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coder_database::{Filter, Query};
-use coder_handler::functions::{Outcome, envelope};
+use coder_handler::functions::Outcome;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -38,9 +38,7 @@ impl World {
 
     /// Hands one event to one consumer.
     pub(crate) async fn consume(&self, consumer: &str, event: &Value) {
-        let envelope = envelope(event, event["id"].as_str().unwrap(), 1);
-        let outcome =
-            self.assembly.groups[0].functions.invoke(&format!("on-{consumer}"), envelope, "test").await;
+        let outcome = self.assembly.groups[0].functions.consume(consumer, event, "test").await;
         assert_eq!(outcome, Outcome::Done(Value::Null), "{consumer}: {event}");
     }
 
@@ -57,8 +55,7 @@ impl World {
             "specversion": "1.0", "id": id, "source": "/functions/auth", "type": kind, "subject": data["userId"],
             "time": self.ambient.now().to_string(), "organizationid": "platform", "data": data,
         });
-        let envelope = envelope(&event, &id, 1);
-        self.assembly.groups[0].functions.invoke(&format!("on-{consumer}"), envelope, "test").await
+        self.assembly.groups[0].functions.consume(consumer, &event, "test").await
     }
 
     /// Hands the last event of this name in somebody's organization to one consumer.
@@ -67,8 +64,7 @@ impl World {
         let key = coder_database::Partition::organization(who.organization).key();
         let page = self.assembly.providers.store.query("users", &key, &query).await.unwrap();
         let event = &page.items.last().unwrap().body["event"];
-        let envelope = envelope(event, event["id"].as_str().unwrap(), 1);
-        self.assembly.groups[0].functions.invoke(&format!("on-{consumer}"), envelope, "test").await
+        self.assembly.groups[0].functions.consume(consumer, event, "test").await
     }
 
     /// Runs a timer, and delivers what follows.
@@ -79,8 +75,7 @@ impl World {
 
     /// Runs a timer.
     pub(crate) async fn run(&self, timer: &str) {
-        let outcome =
-            self.assembly.groups[0].functions.invoke(&format!("every-{timer}"), json!({}), "test").await;
+        let outcome = self.assembly.groups[0].functions.run_timer(timer, "test").await;
         assert_eq!(outcome, Outcome::Done(Value::Null), "{timer}");
     }
 

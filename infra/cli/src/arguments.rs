@@ -24,6 +24,10 @@ pub(crate) enum Command {
     Settings(Generated),
     /// Print the settings as they were resolved, secrets masked
     Config(Config),
+    /// List, show, run and cancel jobs; show what the timers did
+    Jobs(crate::jobs::Jobs),
+    /// Look at what could not be delivered, and mend, replay or drop it
+    DeadLetters(crate::dead_letters::DeadLetters),
 }
 
 impl Default for Command {

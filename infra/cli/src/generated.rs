@@ -27,9 +27,12 @@ pub(crate) fn manifest(options: &Generated) -> anyhow::Result<()> {
 /// `coder openapi`.
 pub(crate) fn openapi(options: &Generated) -> anyhow::Result<()> {
     let directory = options.out.clone().unwrap_or_else(|| PathBuf::from("bicep/openapi"));
-    for group in coder_platform::route_groups() {
-        let path = directory.join(format!("{}.json", group.name));
-        settle(&path, &openapi::text(&openapi::document(&group, SERVER)), options.check, "coder openapi")?;
+    let groups = coder_platform::route_groups();
+    let own = groups.iter().map(|group| (group.name, openapi::document(group, SERVER)));
+    let shared = (openapi::OPERATIONS, openapi::operations_document(&groups, SERVER));
+    for (name, document) in own.chain([shared]) {
+        let path = directory.join(format!("{name}.json"));
+        settle(&path, &openapi::text(&document), options.check, "coder openapi")?;
     }
     Ok(())
 }

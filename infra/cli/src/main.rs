@@ -1,8 +1,11 @@
 //! The `coder` command. Without a subcommand it is `coder dev`: the whole platform in one process.
 
 mod arguments;
+mod data;
+mod dead_letters;
 mod dev;
 mod generated;
+mod jobs;
 mod seed;
 mod signals;
 mod terminal;
@@ -21,6 +24,8 @@ fn main() -> ExitCode {
         Command::Openapi(options) => generated::openapi(&options),
         Command::Settings(options) => generated::settings(&options),
         Command::Config(options) => generated::config(options.json),
+        Command::Jobs(options) => jobs::run(options),
+        Command::DeadLetters(options) => dead_letters::run(options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod dead_letters;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::Path;
@@ -187,4 +189,62 @@ fn generated_files_can_be_printed() {
     let (code, lines) = refused(directory.path(), &["manifest", "--check"], &[]);
     assert_eq!(code, Some(1));
     assert!(lines[0].contains("stale") && lines[0].contains("coder manifest"), "{lines:?}");
+}
+
+/// Runs to the end, which has to be a success; answers what it printed.
+fn printed(directory: &Path, arguments: &[&str]) -> String {
+    let output = coder(directory, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn jobs_are_queued_listed_shown_and_cancelled_without_a_platform() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("data")).unwrap();
+    let jobs = |arguments: &[&str]| {
+        let all: Vec<&str> = ["jobs", "--data-dir", "data"].iter().chain(arguments).copied().collect();
+        printed(directory.path(), &all)
+    };
+    assert!(jobs(&["list"]).contains("no such jobs"));
+    let timers = jobs(&["history", "--group", "users"]);
+    for word in ["TIMER", "users/expire", "0 */10 * * * *", "never ran"] {
+        assert!(timers.contains(word), "no `{word}` in:\n{timers}");
+    }
+    let history = jobs(&["history", "expire"]);
+    assert!(history.contains("next ") && history.contains("no run is kept"), "{history}");
+    let queued =
+        jobs(&["run", "users", "expire", "--at", "2100-01-31T09:30:00Z", "--input", "[1]", "--json"]);
+    let queued: Value = serde_json::from_str(&queued).unwrap();
+    let id = queued["id"].as_str().unwrap();
+    assert_eq!((&queued["job"], &queued["input"]), (&json!("every-expire"), &json!([1])));
+    let listed = jobs(&["list", "--state", "queued"]);
+    assert!(listed.contains(id) && listed.contains("queued, due 2100-01-31T09:30:00Z"), "{listed}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&jobs(&["list", "--job", "other", "--json"])).unwrap(),
+        json!([])
+    );
+    assert!(jobs(&["cancel", id]).contains("cancelled"));
+    assert!(jobs(&["show", id]).contains("users/every-expire"));
+}
+
+#[test]
+fn what_is_wrong_with_a_jobs_command_is_said_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("data")).unwrap();
+    let cases: [(&[&str], &str); 8] = [
+        (&["jobs", "list", "--data-dir", "nowhere"], "name it with `--data-dir`"),
+        (&["jobs", "list", "--data-dir", "data", "--group", "no"], "choose from"),
+        (&["jobs", "list", "--data-dir", "data", "--state", "lost"], "choose from"),
+        (&["jobs", "show", "--data-dir", "data", "j-1"], "`coder jobs list` shows"),
+        (&["jobs", "run", "--data-dir", "data", "users", "dance"], "can run every-expire"),
+        (&["jobs", "run", "--data-dir", "data", "users", "expire", "--at", "noon"], "2026-01-31T09:30:00Z"),
+        (&["jobs", "run", "--data-dir", "data", "users", "expire", "--input", "{a"], "no JSON"),
+        (&["jobs", "history", "--data-dir", "data", "dance"], "`coder jobs history` lists"),
+    ];
+    for (arguments, word) in cases {
+        let (status, lines) = refused(directory.path(), arguments, &[]);
+        assert_ne!(status, Some(0), "{arguments:?}");
+        assert!(lines.iter().any(|line| line.contains(word)), "{arguments:?}: {lines:?}");
+    }
 }

@@ -11,6 +11,7 @@ mod reader;
 mod resolved;
 mod settings;
 mod source;
+mod user;
 mod variable;
 mod web;
 
@@ -21,6 +22,7 @@ pub use settings::{
     StoreSync,
 };
 pub use source::LOCAL_SETTINGS_FILE;
+pub use user::os_user;
 pub use variable::{VARIABLES, Variable, reference};
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The declaration of a container: what Cosmos DB and the embedded store are made from.
 
+use crate::repository::Partition;
+
 /// A container of documents.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,6 +48,13 @@ impl Container {
     pub fn partition_key<const N: usize>(mut self, paths: [&'static str; N]) -> Self {
         self.partition_key = paths.to_vec();
         self
+    }
+
+    /// The partition in which the platform keeps documents of its own, such as what a consumer has taken; in the
+    /// bucket `runtime` where the container has a second level.
+    pub fn bookkeeping(&self, kind: &str, id: impl std::fmt::Display) -> Partition {
+        let partition = Partition::keyed(kind, id);
+        if self.partition_key.len() > 1 { partition.bucket("runtime") } else { partition }
     }
 
     /// Adds an index.

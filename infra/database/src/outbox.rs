@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coder_core::Failure;
+use coder_core::{Failure, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::repository::Partition;
 use crate::store::{DocumentStore, Operation, StoreError};
 
 /// Where a recorded message goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Destination {
     /// The topic of events, to every group that asked for the type.
@@ -20,6 +20,19 @@ pub enum Destination {
     /// The queue of one-time jobs, to the group that declares the job.
     Jobs,
 }
+
+impl Destination {
+    /// The name of the broker's topic or queue.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Events => "coder-events",
+            Self::Jobs => "coder-jobs",
+        }
+    }
+}
+
+/// What the id of every outbox document begins with; the rest is the id of the message.
+pub const ID_PREFIX: &str = "outbox:";
 
 /// An event that was recorded and is not yet published. Deleted once published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,46 +43,40 @@ pub struct OutboxRecord {
     /// Where it goes.
     #[serde(default)]
     pub destination: Destination,
-    /// Failed attempts so far.
+    /// The only group that is to have it; all that asked for the type, if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The only consumer of the target that is to have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+    /// When the message is to be delivered; it is published before, and the broker keeps it until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    /// Failed attempts to publish so far.
     pub attempts: u32,
     /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// Not to be tried before.
+    /// The next attempt to publish is not made before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<coder_core::Timestamp>,
-    /// Consumers that have it already, where it is delivered without a broker.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub delivered: Vec<String>,
-    /// Consumers that will never take it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rejected: Vec<Rejection>,
-    /// Given up: it is kept for people to look at and is not tried again.
+    pub not_before: Option<Timestamp>,
+    /// The broker will never take it: it is kept for people to look at and is not tried again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dead: bool,
 }
 
-/// A consumer's refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rejection {
-    /// `<group>/<function>`.
-    pub consumer: String,
-    /// Why.
-    pub reason: String,
-}
-
 impl OutboxRecord {
-    /// A record of an event that nobody has yet.
+    /// A record of an event for everybody who asked for its type.
     pub fn new(event: Value) -> Self {
         Self {
             event,
             destination: Destination::Events,
+            target: None,
+            consumer: None,
+            due: None,
             attempts: 0,
             last_error: None,
             not_before: None,
-            delivered: Vec::new(),
-            rejected: Vec::new(),
             dead: false,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::audit::{self, AuditEntry, Change};
 use crate::claim::{Claim, claim_id};
 use crate::entity::{Entity, Meta, Record};
-use crate::outbox::{Destination, OutboxRecord};
+use crate::outbox::{Destination, ID_PREFIX, OutboxRecord};
 use crate::repository::Partition;
 use crate::store::{DocumentStore, Operation, StoreError};
 
@@ -65,7 +65,7 @@ pub struct OutboxEntry {
     pub container: &'static str,
     /// Its partition.
     pub partition: Partition,
-    /// Its document id, which is the event's id.
+    /// Its document id.
     pub id: String,
 }
 
@@ -253,11 +253,18 @@ impl Transaction {
         self.messages.push(OutboxRecord::new(event));
     }
 
-    /// Records a message that starts the one-time job `job`, whose record has the id `subject`; not before `due`.
+    /// Records a message that starts the one-time job `job`, whose record has the id `subject`, at `due`.
     pub fn start_job(&mut self, job: &str, subject: &str, data: Value, due: Option<Timestamp>) {
         let event = self.message(&format!("job.{job}"), subject, data);
         let record = OutboxRecord::new(event);
-        self.messages.push(OutboxRecord { destination: Destination::Jobs, not_before: due, ..record });
+        self.messages.push(OutboxRecord { destination: Destination::Jobs, due, ..record });
+    }
+
+    /// Records an event that was published before for one group alone, and there for one consumer alone if one is
+    /// named; it is delivered at `due`.
+    pub fn send_again(&mut self, event: Value, target: &str, consumer: Option<&str>, due: Option<Timestamp>) {
+        let (target, consumer) = (Some(target.to_owned()), consumer.map(str::to_owned));
+        self.messages.push(OutboxRecord { target, consumer, due, ..OutboxRecord::new(event) });
     }
 
     fn message(&self, name: &str, subject: &str, data: Value) -> Value {
@@ -321,7 +328,11 @@ impl Transaction {
         }
         let mut committed = Committed::default();
         for outbox in std::mem::take(&mut self.messages) {
-            let document_id = format!("outbox:{}", outbox.event["id"].as_str().unwrap_or_default());
+            let document_id = match &outbox.target {
+                None => format!("{ID_PREFIX}{}", outbox.event["id"].as_str().unwrap_or_default()),
+                // An old event for one group is a new message: with the event's id it would pass for a repeat.
+                Some(_) => format!("{ID_PREFIX}{}", self.new_id()),
+            };
             self.bookkeep(&document_id, outbox, None)?;
             let partition = self.partition.clone();
             committed.outbox.push(OutboxEntry { container: self.container, partition, id: document_id });

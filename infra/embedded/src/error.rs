@@ -12,7 +12,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) fn from_sqlite(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => throttled(),
-        _ => StoreError::Unavailable { what: format!("the document file: {error}") },
+        _ => StoreError::Unavailable { what: format!("the database file: {error}") },
     }
 }
 

@@ -1,6 +1,7 @@
-//! The embedded store against the suite of every provider, against damaged files, and against `kill -9`.
+//! The embedded store and broker against the suite of every provider, against damaged files, and against `kill -9`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod broker;
 mod files;
 mod kill;
 mod sweep;

@@ -4,14 +4,18 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coder_core::{Actor, ActorKind, Failure, OrganizationId, Timestamp};
 use coder_database::transaction::Act;
 use coder_database::{Partition, PlatformJob, Transaction};
-use coder_jobs::JobFault;
+use coder_jobs::{JobFault, JobPolicy};
 use coder_middleware::runtime::Runtime;
+use coder_queue::cloud_event;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use crate::job_run::JobRun;
 
 /// A delivered event (CloudEvents 1.0).
 #[derive(Debug, Clone)]
@@ -20,6 +24,8 @@ pub struct Event {
     pub id: String,
     /// `coder.<group>.<entity>.<verb>`.
     pub kind: String,
+    /// Who published it: `/functions/<group>`.
+    pub source: String,
     /// The resource that it is about.
     pub subject: String,
     /// When it happened.
@@ -31,31 +37,22 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads the JSON form of an event; the error says what is wrong with it.
+    /// Reads the JSON form of an event; the error names everything that is wrong with it.
     pub fn parse(value: &Value) -> Result<Self, String> {
-        let text = |name: &str| {
-            value
-                .get(name)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-                .ok_or(format!("`{name}` is missing or no text"))
-        };
-        if text("specversion")? != "1.0" {
-            return Err("`specversion` is not 1.0".into());
+        let faults = cloud_event::faults(value);
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        match (faults.is_empty(), text("time").parse()) {
+            (true, Ok(time)) => Ok(Self {
+                id: text("id"),
+                kind: text("type"),
+                source: text("source"),
+                subject: text("subject"),
+                time,
+                organization_id: text("organizationid").parse().ok(),
+                data: value.get("data").cloned().unwrap_or_default(),
+            }),
+            _ => Err(cloud_event::sentence(&faults)),
         }
-        let organization = text("organizationid")?;
-        let organization_id = match organization.as_str() {
-            "platform" => None,
-            id => Some(id.parse().map_err(|_| "`organizationid` is no organization".to_owned())?),
-        };
-        Ok(Self {
-            id: text("id")?,
-            kind: text("type")?,
-            subject: text("subject")?,
-            time: text("time")?.parse().map_err(|_| "`time` is no RFC 3339 time".to_owned())?,
-            organization_id,
-            data: value.get("data").cloned().unwrap_or_default(),
-        })
     }
 
     /// The payload as a `T`; one that does not fit is rejected, since trying again can't help.
@@ -68,7 +65,7 @@ impl Event {
 /// Why a delivery did not succeed.
 #[derive(Debug)]
 pub enum ConsumerFault {
-    /// It may succeed later: the broker delivers it again.
+    /// It may succeed later: the event comes again after a while.
     Retry(Failure),
     /// It never will: the event goes to the dead letters with this reason.
     Reject(String),
@@ -125,27 +122,6 @@ impl Invocation {
     }
 }
 
-/// One run of a one-time job.
-#[derive(Debug)]
-pub struct JobRun {
-    /// Evidence and transactions.
-    pub invocation: Invocation,
-    /// The job's id: that of its record.
-    pub id: String,
-    /// Which attempt this is; 1 is the first.
-    pub attempt: u32,
-}
-
-impl JobRun {
-    /// Says how far the job is, keeps the lease, and finds out whether it was cancelled: then the fault ends
-    /// the run at a point of its own choice. Call it between steps, more often than once a minute.
-    #[expect(clippy::unused_async, reason = "writes the record and renews the lease")]
-    pub async fn progress(&self, percent: u8, note: &str) -> Result<(), JobFault> {
-        tracing::debug!(job.id = self.id, percent, note, "a job goes on");
-        Ok(())
-    }
-}
-
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) type ErasedConsumer<S> =
@@ -153,10 +129,49 @@ pub(crate) type ErasedConsumer<S> =
 pub(crate) type ErasedTimer<S> = Arc<dyn Fn(S, Invocation) -> Boxed<Result<(), Failure>> + Send + Sync>;
 pub(crate) type ErasedJob<S> = Arc<dyn Fn(S, JobRun, Value) -> Boxed<Result<Value, JobFault>> + Send + Sync>;
 
+/// How a consumer is given events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsumerOptions {
+    /// The longest run of one attempt; at most [`crate::functions::DEADLINE`].
+    pub deadline: Duration,
+    /// Attempts after which an event is a dead letter; at least 1.
+    pub max_attempts: u32,
+    /// Whether events about one subject come in order: one that fails holds back those that follow it, so an
+    /// attempt that fails is made again at once and without a pause. Where any consumer of a group is ordered, its
+    /// subscription is.
+    pub ordered: bool,
+}
+
+impl Default for ConsumerOptions {
+    fn default() -> Self {
+        Self { deadline: crate::functions::DEADLINE, max_attempts: 10, ordered: false }
+    }
+}
+
+/// How often [`retry_stale`] tries.
+const STALE_TRIES: u32 = 8;
+
+/// Runs a step of a consumer or job again, as long as somebody else changes what it has read; at most 8 times.
+/// Each try opens its own transaction.
+pub async fn retry_stale<T, W, R>(mut step: W) -> Result<T, Failure>
+where
+    W: FnMut() -> R,
+    R: Future<Output = Result<T, Failure>>,
+{
+    let mut tries = 1;
+    loop {
+        match step().await {
+            Err(Failure::Stale) if tries < STALE_TRIES => tries += 1,
+            other => return other,
+        }
+    }
+}
+
 /// What a consumer takes.
 pub(crate) struct Consumer<S> {
     pub(crate) name: &'static str,
     pub(crate) pattern: &'static str,
+    pub(crate) options: ConsumerOptions,
     pub(crate) run: ErasedConsumer<S>,
 }
 
@@ -170,5 +185,6 @@ pub(crate) struct Timer<S> {
 /// A one-time job.
 pub(crate) struct Job<S> {
     pub(crate) name: &'static str,
+    pub(crate) policy: JobPolicy,
     pub(crate) run: ErasedJob<S>,
 }

@@ -1,7 +1,7 @@
 //! The declaration of a route group, and the group that is made from it at start-up.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -10,15 +10,18 @@ use axum::Router;
 use coder_core::Failure;
 use coder_core::permission::PermissionDeclaration;
 use coder_database::Container;
-use coder_jobs::JobFault;
+use coder_jobs::{JobFault, JobPolicy};
 use coder_middleware::OperationDescription;
 use coder_middleware::runtime::Runtime;
 use serde_json::Value;
 
 use crate::events::{
-    Consumer, ConsumerFault, ErasedConsumer, ErasedJob, ErasedTimer, Event, Invocation, Job, JobRun, Timer,
+    Consumer, ConsumerFault, ConsumerOptions, ErasedConsumer, ErasedJob, ErasedTimer, Event, Invocation, Job,
+    JobRun, Timer,
 };
 use crate::functions::{self, Functions};
+use crate::operate::desk::{Declared, JobDesk};
+use crate::operate::{self, Operate};
 use crate::peers::Peers;
 use crate::routes::Routes;
 
@@ -48,6 +51,8 @@ pub struct Group {
     pub operations: Vec<OperationDescription>,
     /// Consumers: name and the pattern of event types.
     pub consumers: Vec<(&'static str, &'static str)>,
+    /// How each consumer is given events, in the same order.
+    pub consumer_options: Vec<ConsumerOptions>,
     /// Timers: name and NCRONTAB schedule.
     pub timers: Vec<(&'static str, &'static str)>,
     /// One-time jobs.
@@ -72,6 +77,9 @@ pub struct Running {
     pub router: Router,
     /// The event functions.
     pub functions: Functions,
+    /// Its jobs and timers, for operators.
+    pub jobs: JobDesk,
+    runtime: Arc<Runtime>,
     service: Arc<dyn Any + Send + Sync>,
 }
 
@@ -85,6 +93,25 @@ impl Running {
     /// The group's service, for the platform's own wiring in one process.
     pub fn service<S: Clone + 'static>(&self) -> Option<S> {
         self.service.downcast_ref::<S>().cloned()
+    }
+
+    /// Sends the messages of jobs again that ought to have begun ten minutes ago; answers how many. Somebody has
+    /// to call it now and then: a message can be lost with the broker's data, or end as a dead letter.
+    pub async fn resend_forgotten_jobs(&self) -> Result<usize, Failure> {
+        let mut sent = 0;
+        for job in self.jobs.forgotten().await? {
+            let id = self.runtime.ambient.new_uuid().to_string();
+            let invocation = functions::invocation(&self.runtime, "resend-jobs", id);
+            let mut transaction = invocation.begin(job.container, job.partition).without_audit();
+            self.jobs.resend(&mut transaction, &job.record)?;
+            match invocation.commit(transaction).await {
+                Ok(()) => sent += 1,
+                // It has begun in this very moment.
+                Err(Failure::Stale) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(sent)
     }
 }
 
@@ -130,15 +157,31 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
         self
     }
 
-    /// Adds a consumer of the events whose type matches `pattern` (a last `*` matches all that follow).
-    pub fn on_event<F, R>(mut self, name: &'static str, pattern: &'static str, run: F) -> Self
+    /// Adds a consumer of the events whose type matches `pattern` (`*` matches one segment, a last one all that
+    /// follow).
+    pub fn on_event<F, R>(self, name: &'static str, pattern: &'static str, run: F) -> Self
+    where
+        F: Fn(S, Invocation, Event) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), ConsumerFault>> + Send + 'static,
+    {
+        self.on_event_with(ConsumerOptions::default(), name, pattern, run)
+    }
+
+    /// The same, with another deadline, number of attempts or order.
+    pub fn on_event_with<F, R>(
+        mut self,
+        options: ConsumerOptions,
+        name: &'static str,
+        pattern: &'static str,
+        run: F,
+    ) -> Self
     where
         F: Fn(S, Invocation, Event) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), ConsumerFault>> + Send + 'static,
     {
         let run: ErasedConsumer<S> =
             Arc::new(move |service, invocation, event| Box::pin(run(service, invocation, event)));
-        self.consumers.push(Consumer { name, pattern, run });
+        self.consumers.push(Consumer { name, pattern, options, run });
         self
     }
 
@@ -153,14 +196,23 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
         self
     }
 
-    /// Adds a one-time job.
-    pub fn job<F, R>(mut self, name: &'static str, run: F) -> Self
+    /// Adds a one-time job with the usual retry policy.
+    pub fn job<F, R>(self, name: &'static str, run: F) -> Self
+    where
+        F: Fn(S, JobRun, Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, JobFault>> + Send + 'static,
+    {
+        self.job_with(JobPolicy::default(), name, run)
+    }
+
+    /// Adds a one-time job with a retry policy of its own.
+    pub fn job_with<F, R>(mut self, policy: JobPolicy, name: &'static str, run: F) -> Self
     where
         F: Fn(S, JobRun, Value) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Value, JobFault>> + Send + 'static,
     {
         let run: ErasedJob<S> = Arc::new(move |service, of, input| Box::pin(run(service, of, input)));
-        self.jobs.push(Job { name, run });
+        self.jobs.push(Job { name, policy, run });
         self
     }
 
@@ -168,21 +220,38 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     /// anything slow.
     pub fn service(self, service: impl FnOnce(Arc<Runtime>, Arc<Peers>) -> S + Send + 'static) -> Group {
         let declared = self.routes.unwrap_or_else(|| Routes::new(""));
+        let operate = operate::routes(self.name);
+        let mut operations = declared.operations();
+        if !self.containers.is_empty() {
+            operations.extend(operate.operations());
+        }
         let (consumers, timers, jobs) = (self.consumers, self.timers, self.jobs);
+        let runs = Declared {
+            group: self.name,
+            containers: self.containers.clone().into(),
+            jobs: jobs.iter().map(|job| job.name).collect(),
+            timers: timers.iter().map(|timer| (timer.name, timer.schedule)).collect(),
+        };
         Group {
             name: self.name,
             summary: self.summary,
             containers: self.containers,
             permissions: self.permissions,
-            operations: declared.operations(),
+            operations,
             consumers: consumers.iter().map(|consumer| (consumer.name, consumer.pattern)).collect(),
-            timers: timers.iter().map(|timer| (timer.name, timer.schedule)).collect(),
-            jobs: jobs.iter().map(|job| job.name).collect(),
+            consumer_options: consumers.iter().map(|consumer| consumer.options).collect(),
+            timers: runs.timers.clone(),
+            jobs: runs.jobs.clone(),
             start: Box::new(move |runtime, peers| {
                 let service = service(runtime.clone(), peers);
-                let router = declared.into_router(&runtime, &service)?;
-                let functions = functions::build(&runtime, &service, consumers, timers, jobs);
-                Ok(Running { name: runtime.group, router, functions, service: Arc::new(service) })
+                let mut router = declared.into_router(&runtime, &service)?;
+                let desk = JobDesk::new(runtime.store.clone(), runtime.ambient.clone(), runs);
+                if let Some(service) = Operate::new(&runtime, desk.clone()) {
+                    router = router.merge(operate.into_router(&runtime, &service)?);
+                }
+                let functions = functions::build(&runtime, &service, consumers, timers, jobs)?;
+                let service = Arc::new(service);
+                Ok(Running { name: runtime.group, router, functions, jobs: desk, runtime, service })
             }),
         }
     }
@@ -194,8 +263,28 @@ impl Group {
         (self.start)(runtime, peers)
     }
 
-    /// Event-type patterns of the group, for its subscription filter.
-    pub fn subscriptions(&self) -> BTreeMap<&'static str, &'static str> {
-        self.consumers.iter().copied().collect()
+    /// What the group's subscription lets through; `None` if it consumes nothing.
+    pub fn subscription(&self) -> Option<Subscription> {
+        let patterns: BTreeSet<&'static str> = self.consumers.iter().map(|(_, pattern)| *pattern).collect();
+        let ordered = self.consumer_options.iter().any(|options| options.ordered);
+        (!patterns.is_empty()).then(|| Subscription { patterns: patterns.into_iter().collect(), ordered })
     }
+
+    /// The functions of the group's app, by name.
+    pub fn functions(&self) -> Vec<String> {
+        let events = (!self.consumers.is_empty()).then_some([functions::ON_EVENT, functions::ON_DEAD_LETTER]);
+        let timers = self.timers.iter().map(|(name, _)| format!("every-{name}"));
+        // A timer, too, is run by a job when an operator wants it now.
+        let jobs = (!self.jobs.is_empty() || !self.timers.is_empty()).then(|| "run-job".to_owned());
+        events.into_iter().flatten().map(str::to_owned).chain(timers).chain(jobs).collect()
+    }
+}
+
+/// The one subscription of a group.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Subscription {
+    /// Patterns of event types; those of all consumers.
+    pub patterns: Vec<&'static str>,
+    /// Whether messages about one subject come one after the other.
+    pub ordered: bool,
 }

@@ -9,15 +9,17 @@ pub mod endpoint;
 pub mod events;
 pub mod functions;
 pub mod group;
+mod job_run;
 pub mod manifest;
 pub mod openapi;
+pub mod operate;
 pub mod peers;
 pub mod routes;
 pub mod serve;
 pub mod server;
 
 pub use crud::{Crud, Resource};
-pub use events::{ConsumerFault, Event, Invocation};
+pub use events::{ConsumerFault, ConsumerOptions, Event, Invocation, retry_stale};
 pub use group::{Group, RouteGroup, Running};
 pub use peers::{Peer, Peers};
 pub use routes::Routes;

@@ -13,6 +13,9 @@ pub enum JobFault {
     Fail(String),
     /// Somebody asked that it stops, and it did.
     Cancelled,
+    /// Another run has taken over, since this one was not heard of for too long: this one has to stop, and
+    /// nothing more of it is recorded.
+    LeaseLost,
 }
 
 impl From<Failure> for JobFault {
@@ -27,6 +30,7 @@ impl fmt::Display for JobFault {
             Self::Retry(failure) => failure.fmt(out),
             Self::Fail(reason) => out.write_str(reason),
             Self::Cancelled => out.write_str("cancelled"),
+            Self::LeaseLost => out.write_str("another run has taken over"),
         }
     }
 }

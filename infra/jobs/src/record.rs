@@ -3,9 +3,25 @@
 
 use coder_core::{Failure, Timestamp};
 use coder_database::{Entity, Record, Transaction};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::lease::Lease;
+use crate::policy::JobPolicy;
+
+/// How long a record stays after the job's end, in seconds.
+pub const RETENTION_SECONDS: i64 = 30 * 24 * 3600;
+
+/// Largest result that is kept, in bytes of JSON.
+pub const RESULT_BYTES: usize = 256 * 1024;
+
+/// How much too early a message may come: clocks differ.
+const EARLY: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long after its time a job is taken for forgotten: its message must have been lost.
+pub const OVERDUE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +39,29 @@ pub enum JobState {
     Dead,
     /// Stopped on request.
     Cancelled,
+}
+
+impl JobState {
+    /// All of them, in the order of a job's life.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Failed, Self::Succeeded, Self::Dead, Self::Cancelled];
+
+    /// The name, as it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more happens to the job.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Dead | Self::Cancelled)
+    }
 }
 
 /// A one-time job.
@@ -55,45 +94,159 @@ pub struct JobRecord {
     pub error: Option<String>,
     /// Somebody asked that it stops.
     pub cancel_requested: bool,
+    /// The run that works on it.
+    #[serde(default)]
+    pub lease: Option<Lease>,
+    /// When its message was last sent again, because it seemed lost.
+    #[serde(default)]
+    pub resent_at: Option<Timestamp>,
 }
 
 impl Entity for JobRecord {
     const TYPE: &'static str = "job";
 }
 
+/// What a host that was told of a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Runs it: the lease is in the record, to be written.
+    Run,
+    /// Nothing: the job has ended, or another message comes at its time.
+    Nothing,
+    /// Only writes the record: the job ends without a further run.
+    End,
+    /// Comes back after this time: another run has the lease until then.
+    Held(Timestamp),
+}
+
+impl JobRecord {
+    /// A job that waits for its time.
+    pub fn queued(group: &str, job: &str, input: Value, due_at: Timestamp) -> Self {
+        Self {
+            group: group.to_owned(),
+            job: job.to_owned(),
+            input,
+            state: JobState::Queued,
+            attempts: 0,
+            due_at,
+            started_at: None,
+            finished_at: None,
+            progress: 0,
+            note: None,
+            result: None,
+            error: None,
+            cancel_requested: false,
+            lease: None,
+            resent_at: None,
+        }
+    }
+
+    /// Takes the job for a run, if it is to run now.
+    pub fn claim(&mut self, policy: &JobPolicy, owner: &str, now: Timestamp) -> Claim {
+        if self.state.is_final() {
+            return Claim::Nothing;
+        }
+        if self.state == JobState::Running {
+            match &self.lease {
+                Some(lease) if lease.is_live(now) => return Claim::Held(lease.expires_at),
+                _ => self.error = Some("the run was cut off: its process ended or hung".into()),
+            }
+        } else if !self.cancel_requested && self.due_at.duration_since(now) > EARLY {
+            return Claim::Nothing;
+        }
+        if self.cancel_requested {
+            self.end(JobState::Cancelled, now);
+            return Claim::End;
+        }
+        if self.attempts >= policy.attempts.max(1) {
+            self.end(JobState::Dead, now);
+            return Claim::End;
+        }
+        self.state = JobState::Running;
+        self.attempts += 1;
+        self.started_at = Some(now);
+        self.finished_at = None;
+        self.lease = Some(Lease::from(owner, now));
+        Claim::Run
+    }
+
+    /// Whether the lease is this run's still.
+    pub fn is_held_by(&self, owner: &str) -> bool {
+        self.state == JobState::Running && self.lease.as_ref().is_some_and(|lease| lease.owner == owner)
+    }
+
+    /// Makes the lease of the run under way last from now on.
+    pub fn renew(&mut self, now: Timestamp) {
+        if let Some(lease) = &mut self.lease {
+            lease.renew(now);
+        }
+    }
+
+    /// Whether the job ought to run and nobody works on it: its message must have been lost.
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        let since = match self.state {
+            JobState::Queued | JobState::Failed => self.due_at,
+            JobState::Running => match &self.lease {
+                Some(lease) => lease.expires_at,
+                None => self.started_at.unwrap_or(self.due_at),
+            },
+            _ => return false,
+        };
+        now.duration_since(self.resent_at.map_or(since, |sent| sent.max(since))) > OVERDUE
+    }
+
+    /// Asks that the job stops; one that does not run has stopped with that. False if it has ended already.
+    pub fn cancel(&mut self, now: Timestamp) -> bool {
+        if self.state.is_final() {
+            return false;
+        }
+        self.cancel_requested = true;
+        if self.state != JobState::Running {
+            self.end(JobState::Cancelled, now);
+        }
+        true
+    }
+
+    /// Ends the run; the attempt failed, and another follows at `due_at`.
+    pub fn fail(&mut self, error: String, due_at: Timestamp, now: Timestamp) {
+        self.end(JobState::Failed, now);
+        self.error = Some(error);
+        self.due_at = due_at;
+    }
+
+    /// Ends the run.
+    pub fn end(&mut self, state: JobState, now: Timestamp) {
+        self.state = state;
+        self.finished_at = Some(now);
+        self.lease = None;
+    }
+}
+
 /// Queues a job of the transaction's group in the transaction: it runs once the transaction is committed, and
 /// not before `due`. The record lives in the transaction's partition.
 pub fn enqueue(
     transaction: &mut Transaction,
-    job: &'static str,
+    job: &str,
     input: Value,
     due: Option<Timestamp>,
 ) -> Result<Record<JobRecord>, Failure> {
-    let now = transaction.now();
-    let record = JobRecord {
-        group: transaction.group().to_owned(),
-        job: job.to_owned(),
-        input,
-        state: JobState::Queued,
-        attempts: 0,
-        due_at: due.unwrap_or(now),
-        started_at: None,
-        finished_at: None,
-        progress: 0,
-        note: None,
-        result: None,
-        error: None,
-        cancel_requested: false,
-    };
+    let record = JobRecord::queued(transaction.group(), job, input, due.unwrap_or(transaction.now()));
     let id = transaction.new_id();
     let record = transaction.create(&id, record)?;
-    let key = transaction.partition().key().0;
-    let data = json!({
-        "job": job,
-        "group": transaction.group(),
-        "container": transaction.container(),
-        "partition": key,
-    });
-    transaction.start_job(job, &id, data, due);
+    send(transaction, &record, due);
     Ok(record)
 }
+
+/// Records the message that starts the job of a record in the transaction's partition, at once or at `due`.
+pub fn send(transaction: &mut Transaction, record: &Record<JobRecord>, due: Option<Timestamp>) {
+    let data = json!({
+        "job": record.data.job,
+        "group": record.data.group,
+        "container": transaction.container(),
+        "partition": transaction.partition().key().0,
+    });
+    transaction.start_job(&record.data.job, &record.meta.id, data, due);
+}
+
+#[cfg(test)]
+mod tests;

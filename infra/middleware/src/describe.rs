@@ -130,6 +130,9 @@ pub struct OperationDescription {
     pub write_limited: bool,
     /// Whether the answer holds what must not be kept: an idempotency key is then not looked at.
     pub never_kept: bool,
+    /// Whether every group has this operation: its id repeats over the groups, and one document describes it for
+    /// all of them.
+    pub built_in: bool,
 }
 
 /// The usual body limit: 1 MiB.
@@ -154,6 +157,7 @@ impl OperationDescription {
             guarded: false,
             write_limited: false,
             never_kept: false,
+            built_in: false,
         }
     }
 

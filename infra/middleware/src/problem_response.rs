@@ -11,11 +11,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 const CHALLENGE: &str = "Bearer realm=\"coder\"";
 const CHALLENGE_INVALID: &str = "Bearer realm=\"coder\", error=\"invalid_token\"";
 
-/// The problem as a response.
+/// The problem as a response. Its code is among the response's extensions, for those who only watch.
 pub fn problem_response(problem: &Problem, request_id: &str) -> Response {
     let mut response = Response::new(Body::from(problem.to_json(request_id).to_string()));
     *response.status_mut() =
         StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.extensions_mut().insert(problem.code);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = problem.retry_after_seconds {

@@ -9,8 +9,8 @@ use coder_config::Settings;
 use coder_core::cursor::CursorSealer;
 use coder_core::permission::PermissionDeclaration;
 use coder_core::{Ambient, Failure, OrganizationId, PermissionSet, Scope, UserId};
-use coder_database::DocumentStore;
-use coder_queue::OutboxNotifier;
+use coder_database::{Container, DocumentStore, Partition};
+use coder_queue::{OutboxNotifier, Publisher};
 use coder_telemetry::Metrics;
 use coder_vault::{MasterKey, Sealer};
 
@@ -33,6 +33,8 @@ pub struct Runtime {
     pub group: &'static str,
     /// The group's first container, where the platform keeps what belongs to none of its resources.
     pub container: &'static str,
+    /// All of the group's containers.
+    pub containers: Arc<[Container]>,
     /// Time, randomness, ids.
     pub ambient: Ambient,
     /// Settings, read once.
@@ -43,6 +45,8 @@ pub struct Runtime {
     pub authorizer: Arc<dyn Authorizer>,
     /// Publishes committed events.
     pub outbox: Arc<dyn OutboxNotifier>,
+    /// Publishes what is in no transaction: a delivery that is to be made again later.
+    pub publisher: Arc<dyn Publisher>,
     /// Token buckets.
     pub limiter: Arc<dyn RateLimiter>,
     /// What has been revoked; the `auth` group adds to it where it runs in this process.
@@ -59,4 +63,15 @@ pub struct Runtime {
     pub master: MasterKey,
     /// Counters.
     pub metrics: Metrics,
+}
+
+impl Runtime {
+    /// The partition of one looked-up thing in the group's first container, where the platform keeps what belongs
+    /// to none of the group's resources: a timer, an event that was seen.
+    pub fn own_partition(&self, kind: &str, id: impl fmt::Display) -> Partition {
+        match self.containers.first() {
+            Some(container) => container.bookkeeping(kind, id),
+            None => Partition::keyed(kind, id),
+        }
+    }
 }

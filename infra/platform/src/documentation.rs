@@ -36,10 +36,12 @@ pub struct Documentation {
 }
 
 impl Documentation {
-    /// Renders the documents of all groups.
+    /// Renders the documents of all groups, and that of the operations that every group has.
     pub fn of(groups: &[Group], server: &str) -> Self {
         let document = |group: &Group| (group.name.to_owned(), openapi::document(group, server).to_string());
-        Self { documents: groups.iter().map(document).collect() }
+        let shared =
+            (openapi::OPERATIONS.to_owned(), openapi::operations_document(groups, server).to_string());
+        Self { documents: groups.iter().map(document).chain([shared]).collect() }
     }
 
     /// `/docs`, `/openapi` and `/openapi/<group>.json`.

@@ -3,9 +3,10 @@
 //!
 //! Entry point: [`Platform::start`].
 
-pub mod delivery;
+mod denials;
 pub mod documentation;
 pub mod groups;
+mod host;
 pub mod platform;
 pub mod timers;
 

@@ -14,9 +14,10 @@ use coder_core::Ambient;
 use coder_database::PlatformJob;
 use coder_gateway::{Address, CircuitState, EdgeLayer, EdgeOptions, Gateway, RouteTable, Upstream};
 use coder_handler::server::{api, metrics_response, run_chain};
-use coder_handler::{Group, Running, serve};
+use coder_handler::{Group, serve};
 use coder_jobs::Schedule;
 use coder_queue::Dispatcher;
+use coder_startup::outbox::sweep;
 use coder_startup::{Assembly, Providers, StartError};
 use coder_telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -24,17 +25,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::Layer as _;
 
-use crate::delivery::{LocalDelivery, Subscriber};
+use crate::denials::Denials;
 use crate::documentation::Documentation;
+use crate::host::{self, Host, Receiver};
 use crate::timers::{Timer, Timers};
 
 /// Longest time for an answer through the gateway to begin: that of its slowest group, and the way back.
 const GATEWAY_DEADLINE: Duration = Duration::from_secs(235);
 
-/// How often the outboxes are swept.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
-
-/// How often expired documents are removed.
+/// How often expired documents and messages are removed.
 const EXPIRE_EVERY: Duration = Duration::from_mins(1);
 
 /// What to start.
@@ -60,6 +59,8 @@ pub struct Platform {
     /// The timers.
     pub timers: Timers,
     dispatcher: Arc<Dispatcher>,
+    host: Arc<Host>,
+    denials: Arc<Denials>,
     containers: Vec<&'static str>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
@@ -82,16 +83,17 @@ impl Platform {
         let declared = Declared::of(&groups, &settings);
         let providers = Providers::open(settings, ambient.clone())?;
 
-        let delivery = Arc::new(LocalDelivery::new(providers.metrics.clone()));
-        let (dispatcher, inbox) = Dispatcher::new(ambient.clone(), providers.store.clone(), delivery.clone());
+        let (store, publisher) = (providers.store.clone(), providers.publisher.clone());
+        let (dispatcher, inbox) = Dispatcher::new(ambient.clone(), store, publisher);
         let dispatcher = Arc::new(dispatcher);
-        let metrics = providers.metrics.clone();
         let assembly = Arc::new(Assembly::start(providers, groups, dispatcher.clone()).await?);
-        delivery.subscribe(declared.subscribers(&assembly.groups));
-        let timers = Timers::new(ambient.clone(), metrics, declared.timers(&ambient, &assembly.groups)?);
+        let lanes = host::lanes(&assembly.groups, &assembly.providers.settings)?;
+        let host = Arc::new(Host::new(ambient.clone(), assembly.providers.broker.clone(), lanes));
+        let timers = Timers::new(ambient.clone(), declared.timers(&ambient, &assembly)?);
 
         let shutdown = CancellationToken::new();
-        let service = front(&assembly, &declared)?;
+        let denials = Arc::new(Denials::new(ambient, assembly.providers.publisher.clone()));
+        let service = front(&assembly, &host, &denials, &declared)?;
         let mut tasks = JoinSet::new();
         let stopped = shutdown.clone().cancelled_owned();
         tasks.spawn(async move {
@@ -99,6 +101,8 @@ impl Platform {
                 tracing::error!(cause = %error, "serving ended");
             }
         });
+        tasks.spawn(host.clone().run(shutdown.clone()));
+        tasks.spawn(timers.clone().run(shutdown.clone()));
         let background = shutdown.clone();
         let mut spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             let stop = background.clone();
@@ -107,12 +111,12 @@ impl Platform {
             });
         };
         spawn(Box::pin(dispatcher.clone().run(inbox)));
-        spawn(Box::pin(timers.clone().run()));
         spawn(Box::pin(assembly.clone().keep_revocations()));
         let metrics = assembly.providers.metrics.clone();
         spawn(Box::pin(sweep(dispatcher.clone(), declared.containers.clone(), metrics)));
         spawn(Box::pin(expire(assembly.clone())));
-        Ok(Self { address, assembly, timers, dispatcher, containers: declared.containers, shutdown, tasks })
+        let containers = declared.containers;
+        Ok(Self { address, assembly, timers, dispatcher, host, denials, containers, shutdown, tasks })
     }
 
     /// The address as a URL.
@@ -125,17 +129,21 @@ impl Platform {
         self.assembly.groups.iter().find(|running| running.name == group)?.service()
     }
 
-    /// Waits until every event that was recorded so far was tried, its consequences included. For tests and
-    /// for tools that must see the outcome.
+    /// Waits until every event and job message that was recorded so far was delivered, its consequences
+    /// included, except for what is to come later. For tests and for tools that must see the outcome.
     pub async fn settle(&self) {
         let job = PlatformJob::begin();
         loop {
+            let before = self.host.finished();
+            self.denials.settle().await;
             self.dispatcher.settle().await;
             let mut tried = 0;
             for container in &self.containers {
                 tried += self.dispatcher.sweep(&job, container).await.unwrap_or(0);
             }
-            if tried == 0 {
+            self.host.settle().await;
+            // What was delivered may have recorded something new.
+            if tried == 0 && self.host.finished() == before {
                 return;
             }
         }
@@ -145,6 +153,7 @@ impl Platform {
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}
+        self.denials.settle().await;
     }
 }
 
@@ -177,7 +186,6 @@ fn check_only(only: &BTreeSet<String>, groups: &[Group]) -> Result<(), StartErro
 /// What must be known of the groups after they were started.
 struct Declared {
     containers: Vec<&'static str>,
-    consumers: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
     schedules: Vec<(&'static str, Vec<(&'static str, &'static str)>)>,
     documentation: Arc<Documentation>,
 }
@@ -187,43 +195,21 @@ impl Declared {
         let server = settings.public_url.as_str().trim_end_matches('/');
         Self {
             containers: groups.iter().flat_map(|group| group.containers.iter().map(|one| one.name)).collect(),
-            consumers: groups.iter().map(|group| (group.name, group.consumers.clone())).collect(),
             schedules: groups.iter().map(|group| (group.name, group.timers.clone())).collect(),
             documentation: Arc::new(Documentation::of(groups, server)),
         }
     }
 
-    fn subscribers(&self, running: &[Running]) -> Vec<Subscriber> {
-        let find = |group: &str| running.iter().find(|one| one.name == group);
-        let subscriber = |group: &Running, name: &'static str, pattern| Subscriber {
-            group: group.name,
-            consumer: name,
-            name: format!("{}/on-{name}", group.name),
-            pattern,
-            function: format!("on-{name}"),
-            functions: group.functions.clone(),
-        };
-        let all = self.consumers.iter().filter_map(|(group, consumers)| Some((find(group)?, consumers)));
-        let consumers = all.flat_map(|(group, consumers)| {
-            consumers.iter().map(move |(name, pattern)| subscriber(group, name, *pattern))
-        });
-        let workers = running.iter().filter(|group| group.functions.has("run-job"));
-        let jobs = workers.map(|group| Subscriber {
-            name: format!("{}/run-job", group.name),
-            function: "run-job".into(),
-            ..subscriber(group, "run-job", "")
-        });
-        consumers.chain(jobs).collect()
-    }
-
-    fn timers(&self, ambient: &Ambient, running: &[Running]) -> Result<Vec<Timer>, StartError> {
+    fn timers(&self, ambient: &Ambient, assembly: &Assembly) -> Result<Vec<Timer>, StartError> {
+        let client = host::client()?;
         let mut timers = Vec::new();
         for (group, schedules) in &self.schedules {
-            let Some(running) = running.iter().find(|one| one.name == *group) else { continue };
+            let Some(running) = assembly.groups.iter().find(|one| one.name == *group) else { continue };
+            let receiver = Receiver::of(running, &assembly.providers.settings, &client);
             for (name, schedule) in schedules {
                 let schedule =
                     Schedule::parse(schedule).map_err(|error| StartError::Declaration(error.to_string()))?;
-                timers.push(Timer::new(ambient, group, name, schedule, running.functions.clone()));
+                timers.push(Timer::new(ambient, group, name, schedule, receiver.clone()));
             }
         }
         Ok(timers)
@@ -231,7 +217,12 @@ impl Declared {
 }
 
 /// Edge, request chain, gateway, and the platform's own pages beside it.
-fn front(assembly: &Arc<Assembly>, declared: &Declared) -> Result<coder_gateway::Edge<Router>, StartError> {
+fn front(
+    assembly: &Arc<Assembly>,
+    host: &Arc<Host>,
+    denials: &Arc<Denials>,
+    declared: &Declared,
+) -> Result<coder_gateway::Edge<Router>, StartError> {
     let settings = &assembly.providers.settings;
     let ambient = assembly.providers.ambient.clone();
     let mut faults = Vec::new();
@@ -254,12 +245,13 @@ fn front(assembly: &Arc<Assembly>, declared: &Declared) -> Result<coder_gateway:
     let body_limit = RouteTable::PLATFORM.groups().map(|group| group.body_limit).max().unwrap_or_default();
     let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
     let chain = assembly.chain("gateway", body_limit, GATEWAY_DEADLINE);
-    let (metrics, circuits) = (assembly.providers.metrics.clone(), gateway.clone());
+    let (metrics, circuits, host) = (assembly.providers.metrics.clone(), gateway.clone(), host.clone());
     let router = declared
         .documentation
         .routes()
-        .route("/metrics", get(move || std::future::ready(measured(&circuits, &metrics))))
+        .route("/metrics", get(async move || measured(&circuits, &host, &metrics).await))
         .fallback_service(gateway)
+        .layer(from_fn_with_state(denials.clone(), Denials::watch))
         .layer(from_fn_with_state(chain, run_chain));
     let edge = EdgeLayer::new(EdgeOptions {
         ambient,
@@ -270,8 +262,9 @@ fn front(assembly: &Arc<Assembly>, declared: &Declared) -> Result<coder_gateway:
     Ok(edge.layer(router))
 }
 
-/// The counters, with the circuits as they stand now.
-fn measured(gateway: &Gateway, metrics: &Metrics) -> Response {
+/// The counters, with the circuits and the waiting messages as they stand now.
+async fn measured(gateway: &Gateway, host: &Host, metrics: &Metrics) -> Response {
+    host.measure(metrics).await;
     for (group, state) in gateway.states() {
         let state = match state {
             CircuitState::Closed => coder_telemetry::CircuitState::Closed,
@@ -283,26 +276,28 @@ fn measured(gateway: &Gateway, metrics: &Metrics) -> Response {
     metrics_response(metrics)
 }
 
-async fn sweep(dispatcher: Arc<Dispatcher>, containers: Vec<&'static str>, metrics: Metrics) {
-    let job = PlatformJob::begin();
-    let mut pause = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        pause.tick().await;
-        for container in &containers {
-            match dispatcher.sweep(&job, container).await {
-                Ok(found) => metrics.outbox_pending(container, found),
-                Err(failure) => tracing::warn!(container, cause = %failure, "an outbox could not be swept"),
-            }
-        }
-    }
-}
-
+/// The work of every minute.
 async fn expire(assembly: Arc<Assembly>) {
     let mut pause = tokio::time::interval(EXPIRE_EVERY);
     loop {
         pause.tick().await;
-        if let Err(error) = assembly.providers.embedded.sweep().await {
+        let providers = &assembly.providers;
+        if let Err(error) = providers.embedded.sweep().await {
             tracing::warn!(cause = %error, "expired documents could not be removed");
+        }
+        if let Err(error) = providers.broker.sweep().await {
+            tracing::warn!(cause = %error, "expired messages could not be put aside");
+        }
+        for group in &assembly.groups {
+            match group.resend_forgotten_jobs().await {
+                Ok(0) => {}
+                Ok(sent) => {
+                    tracing::warn!(group = group.name, sent, "jobs were forgotten and are called again");
+                }
+                Err(failure) => {
+                    tracing::warn!(group = group.name, cause = %failure, "forgotten jobs could not be looked for");
+                }
+            }
         }
     }
 }

@@ -3,15 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use coder_core::{Ambient, Failure};
 use coder_database::transaction::OutboxEntry;
 use coder_database::{
     DocumentStore, Filter, OutboxRecord, Partition, PlatformJob, Query, Record, Repository,
 };
+use futures_util::future::join_all;
 use tokio::sync::{Notify, mpsc};
 
-use crate::publisher::Publisher;
+use crate::back_off::{LONGEST_BACK_OFF, back_off};
+use crate::message::{Message, SIZE_LIMIT};
+use crate::publisher::{MESSAGES_A_CALL, PublishError, Publisher};
 
 /// Is told of events that were just committed, and publishes them soon. Never waits: what it cannot take, the
 /// sweep finds in the outbox.
@@ -22,13 +26,6 @@ pub trait OutboxNotifier: Send + Sync + fmt::Debug {
 
 /// Entries that may wait for their turn; more are left to the sweep.
 const WAITING: usize = 4096;
-
-/// Attempts after which an event is a dead letter.
-pub const MAX_ATTEMPTS: u32 = 10;
-
-/// Back-off after the first failed attempt, in seconds; doubles up to 5 minutes.
-const FIRST_BACK_OFF_SECONDS: i64 = 2;
-const LAST_BACK_OFF_SECONDS: i64 = 300;
 
 /// Publishes what waits in the outboxes of some containers.
 pub struct Dispatcher {
@@ -50,12 +47,20 @@ impl fmt::Debug for Dispatcher {
 #[derive(Debug)]
 pub struct Inbox(mpsc::Receiver<OutboxEntry>);
 
+/// A record, and where it is.
+#[derive(Debug)]
+struct Waiting {
+    container: &'static str,
+    partition: Partition,
+    record: Record<OutboxRecord>,
+}
+
 impl OutboxNotifier for Dispatcher {
     fn committed(&self, entries: Vec<OutboxEntry>) {
         for entry in entries {
             self.waiting.fetch_add(1, Ordering::SeqCst);
             if self.sender.try_send(entry).is_err() {
-                self.waiting.fetch_sub(1, Ordering::SeqCst);
+                self.done(1);
             }
         }
     }
@@ -73,19 +78,19 @@ impl Dispatcher {
         (Self { ambient, store, publisher, sender, waiting, idle }, Inbox(receiver))
     }
 
-    /// Publishes what it is told of, until every other handle is gone or the future is dropped.
+    /// Publishes what it is told of, as much at once as waits, until every other handle is gone or the future is
+    /// dropped.
     pub async fn run(self: Arc<Self>, mut inbox: Inbox) {
-        while let Some(entry) = inbox.0.recv().await {
-            if let Err(failure) = self.take(&entry).await {
-                tracing::warn!(outbox.id = %entry.id, cause = %failure, "an event stays in the outbox");
-            }
-            if self.waiting.fetch_sub(1, Ordering::SeqCst) == 1 {
-                self.idle.notify_waiters();
-            }
+        let mut entries = Vec::with_capacity(MESSAGES_A_CALL);
+        while inbox.0.recv_many(&mut entries, MESSAGES_A_CALL).await > 0 {
+            let found = join_all(entries.iter().map(|entry| self.find(entry))).await;
+            self.publish(found.into_iter().flatten().collect()).await;
+            self.done(entries.len());
+            entries.clear();
         }
     }
 
-    /// Waits until everything it was told of was tried once, consequences included.
+    /// Waits until everything it was told of was tried once.
     pub async fn settle(&self) {
         loop {
             let idle = self.idle.notified();
@@ -105,12 +110,10 @@ impl Dispatcher {
         let mut tried = 0;
         loop {
             let (page, next) = records.page_across(job, &query).await?;
-            for (partition, record) in page {
-                if record.data.not_before.is_none_or(|due| due <= self.ambient.now()) {
-                    self.publish(container, &partition, record).await?;
-                    tried += 1;
-                }
-            }
+            let found = page.into_iter().map(|(partition, record)| Waiting { container, partition, record });
+            let due: Vec<Waiting> = found.filter(|waiting| self.due(&waiting.record)).collect();
+            tried += due.len();
+            self.publish(due).await;
             match next {
                 Some(next) => query.continuation = Some(next),
                 None => return Ok(tried),
@@ -118,59 +121,125 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&self, entry: &OutboxEntry) -> Result<(), Failure> {
-        let records = Repository::<OutboxRecord>::new(self.store.clone(), entry.container);
-        match records.find(&entry.partition, &entry.id).await? {
-            Some(record) if record.data.not_before.is_none_or(|due| due <= self.ambient.now()) => {
-                self.publish(entry.container, &entry.partition, record).await
-            }
-            // What is due later is left to the sweep.
-            _ => Ok(()),
+    fn done(&self, count: usize) {
+        if self.waiting.fetch_sub(count, Ordering::SeqCst) == count {
+            self.idle.notify_waiters();
         }
     }
 
-    async fn publish(
+    fn due(&self, record: &Record<OutboxRecord>) -> bool {
+        !record.data.dead && record.data.not_before.is_none_or(|time| time <= self.ambient.now())
+    }
+
+    /// The record that an entry tells of, if it still waits and is due.
+    async fn find(&self, entry: &OutboxEntry) -> Option<Waiting> {
+        let records = Repository::<OutboxRecord>::new(self.store.clone(), entry.container);
+        let found = records.find(&entry.partition, &entry.id).await.unwrap_or_else(|failure| {
+            tracing::warn!(outbox.id = %entry.id, cause = %failure, "an event stays in the outbox");
+            None
+        });
+        let record = found.filter(|record| self.due(record))?;
+        Some(Waiting { container: entry.container, partition: entry.partition.clone(), record })
+    }
+
+    /// Publishes records in as few calls as may be, in their order.
+    async fn publish(&self, records: Vec<Waiting>) {
+        let mut batch = Batch::default();
+        let mut sorted = records;
+        sorted.sort_by_key(|waiting| waiting.record.data.destination);
+        for waiting in sorted {
+            let message = Message::of_outbox(&waiting.record);
+            if !batch.has_room(&message) {
+                self.publish_batch(std::mem::take(&mut batch)).await;
+            }
+            batch.push(waiting, message);
+        }
+        self.publish_batch(batch).await;
+    }
+
+    /// Publishes a batch; what the broker will never take is put aside, and the rest tried again.
+    async fn publish_batch(&self, mut batch: Batch) {
+        while !batch.messages.is_empty() {
+            match self.publisher.publish(&batch.messages).await {
+                Ok(()) => {
+                    join_all(batch.waiting.iter().map(|waiting| self.settle_record(waiting, None))).await;
+                    return;
+                }
+                Err(PublishError::Permanent { index, reason }) if index < batch.messages.len() => {
+                    let (waiting, _) = batch.remove(index);
+                    tracing::error!(outbox.id = %waiting.record.meta.id, reason, "an event is never published");
+                    let mut data = waiting.record.data.clone();
+                    (data.dead, data.attempts, data.last_error) = (true, data.attempts + 1, Some(reason));
+                    self.settle_record(&waiting, Some(data)).await;
+                }
+                Err(error) => {
+                    let retry_after = match &error {
+                        PublishError::Transient { retry_after, .. } => *retry_after,
+                        PublishError::Permanent { .. } => None,
+                    };
+                    let count = batch.messages.len();
+                    tracing::warn!(count, cause = %error, "events are published later");
+                    let put_off = |waiting: &Waiting| self.put_off(waiting, &error, retry_after);
+                    let rest: Vec<_> = batch.waiting.iter().map(put_off).collect();
+                    let settled = batch.waiting.iter().zip(rest);
+                    join_all(settled.map(|(waiting, rest)| self.settle_record(waiting, Some(rest)))).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The record as it waits for another attempt. There is always another: what was acknowledged is published.
+    fn put_off(
         &self,
-        container: &'static str,
-        partition: &Partition,
-        record: Record<OutboxRecord>,
-    ) -> Result<(), Failure> {
-        let outcome = self.publisher.publish(&record.data).await;
-        let mut data = record.data.clone();
-        data.delivered = outcome.delivered;
-        for (consumer, reason) in outcome.rejected {
-            tracing::error!(outbox.id = %record.meta.id, consumer, reason, "an event was rejected");
-            data.rejected.push(coder_database::outbox::Rejection { consumer, reason });
-        }
-        match outcome.pending {
-            None if data.rejected.is_empty() => {
-                return self.settle_record(container, partition, &record, None).await;
-            }
-            None => data.dead = true,
-            Some(reason) => {
-                data.attempts += 1;
-                data.dead = data.attempts >= MAX_ATTEMPTS;
-                let doubled = FIRST_BACK_OFF_SECONDS.saturating_mul(1 << data.attempts.min(16));
-                data.not_before = Some(self.ambient.after(doubled.min(LAST_BACK_OFF_SECONDS)));
-                tracing::warn!(outbox.id = %record.meta.id, attempts = data.attempts, reason, "an event is tried again");
-                data.last_error = Some(reason);
-            }
-        }
-        self.settle_record(container, partition, &record, Some(data)).await
+        waiting: &Waiting,
+        error: &PublishError,
+        retry_after: Option<Duration>,
+    ) -> OutboxRecord {
+        let mut data = waiting.record.data.clone();
+        data.attempts = data.attempts.saturating_add(1);
+        let asked = retry_after.unwrap_or_default().min(LONGEST_BACK_OFF);
+        let wait = back_off(&self.ambient, data.attempts).max(asked);
+        data.last_error = Some(error.to_string());
+        data.not_before = self.ambient.now().checked_add(wait).ok();
+        data
     }
 
     /// Removes a published record, or keeps what is left of one. Somebody else's change in between wins: the
     /// sweep sees the record again.
-    async fn settle_record(
-        &self,
-        container: &'static str,
-        partition: &Partition,
-        record: &Record<OutboxRecord>,
-        rest: Option<OutboxRecord>,
-    ) -> Result<(), Failure> {
+    async fn settle_record(&self, waiting: &Waiting, rest: Option<OutboxRecord>) {
+        let Waiting { container, partition, record } = waiting;
         match coder_database::outbox::settle(&self.store, container, partition, record, rest).await {
-            Err(Failure::Stale) => Ok(()),
-            other => other,
+            Ok(()) | Err(Failure::Stale) => {}
+            Err(failure) => {
+                tracing::warn!(outbox.id = %record.meta.id, cause = %failure, "an outbox record stays as it was");
+            }
         }
+    }
+}
+
+/// What goes out in one call.
+#[derive(Debug, Default)]
+struct Batch {
+    waiting: Vec<Waiting>,
+    messages: Vec<Message>,
+    size: usize,
+}
+
+impl Batch {
+    fn has_room(&self, message: &Message) -> bool {
+        let same = self.messages.first().is_none_or(|first: &Message| first.entity == message.entity);
+        self.messages.is_empty()
+            || (same && self.messages.len() < MESSAGES_A_CALL && self.size + message.size() <= SIZE_LIMIT)
+    }
+
+    fn push(&mut self, waiting: Waiting, message: Message) {
+        self.size += message.size();
+        self.waiting.push(waiting);
+        self.messages.push(message);
+    }
+
+    fn remove(&mut self, index: usize) -> (Waiting, Message) {
+        (self.waiting.remove(index), self.messages.remove(index))
     }
 }

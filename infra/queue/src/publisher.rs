@@ -1,22 +1,70 @@
-//! Whoever takes events from the outbox: a broker, or the consumers of this process directly.
+//! Whoever takes messages for a broker.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
-use coder_database::OutboxRecord;
 
-/// What came of an attempt to publish.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Publication {
-    /// Consumers that have the event now, those of earlier attempts included; empty for a broker.
-    pub delivered: Vec<String>,
-    /// Consumers that will never take the event, with the reason.
-    pub rejected: Vec<(String, String)>,
-    /// Why some consumer, or the broker, has it not yet; the event is tried again.
-    pub pending: Option<String>,
-}
+use crate::message::{Message, SIZE_LIMIT};
 
-/// Takes events. Taking one twice must be harmless.
+/// Most messages of one call.
+pub const MESSAGES_A_CALL: usize = 100;
+
+/// Sends messages to a broker.
 #[async_trait]
 pub trait Publisher: Send + Sync + std::fmt::Debug {
-    /// Publishes one event.
-    async fn publish(&self, record: &OutboxRecord) -> Publication;
+    /// Publishes all messages or none. All have the same entity; they are at most [`MESSAGES_A_CALL`], and
+    /// together no larger than [`SIZE_LIMIT`]. They are delivered in this order to a subscription with sessions.
+    /// A message whose id was published to the entity within the last hour is taken for a repeat and dropped,
+    /// so that a call whose answer was lost can be made again.
+    async fn publish(&self, messages: &[Message]) -> Result<(), PublishError>;
+}
+
+/// Why nothing was published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// It may succeed later.
+    #[error("the broker does not take messages now: {reason}")]
+    Transient {
+        /// Why.
+        reason: String,
+        /// When to try again, if the broker said so.
+        retry_after: Option<Duration>,
+    },
+    /// The broker will never take this message; the others of the call were not published either.
+    #[error("message {index} will never be taken: {reason}")]
+    Permanent {
+        /// Which message of the call.
+        index: usize,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl PublishError {
+    /// May succeed later.
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self::Transient { reason: reason.into(), retry_after: None }
+    }
+}
+
+/// Refuses what no broker takes: faulty messages, several entities, too much for one call.
+pub fn check(messages: &[Message]) -> Result<(), PublishError> {
+    let permanent = |index, reason| Err(PublishError::Permanent { index, reason });
+    let mut total = 0;
+    for (index, message) in messages.iter().enumerate() {
+        if let Some(reason) = message.fault() {
+            return permanent(index, reason);
+        }
+        if message.entity != messages[0].entity {
+            return permanent(index, "it has another entity than the first message of the call".into());
+        }
+        total += message.size();
+        if total > SIZE_LIMIT {
+            return permanent(index, format!("with it the call has more than {SIZE_LIMIT} bytes"));
+        }
+        if index >= MESSAGES_A_CALL {
+            return permanent(index, format!("with it the call has more than {MESSAGES_A_CALL} messages"));
+        }
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use coder_core::cursor::CursorSealer;
 use coder_core::permission::PermissionDeclaration;
+use coder_embedded::broker::Subscription;
 use coder_handler::{Group, Peer, Peers, Running};
 use coder_middleware::chain::{Authenticator, CallerCache, Chain};
 use coder_middleware::runtime::Runtime;
@@ -37,14 +38,16 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Prepares the containers and starts the groups. `outbox` is told of committed events.
+    /// Prepares containers and subscriptions, and starts the groups. `outbox` is told of committed events.
     pub async fn start(
         providers: Providers,
         groups: Vec<Group>,
         outbox: Arc<dyn OutboxNotifier>,
     ) -> Result<Self, StartError> {
         let containers: Vec<_> = groups.iter().flat_map(|group| group.containers.clone()).collect();
-        providers.store.prepare(&containers).await.map_err(|error| StartError::Other(error.to_string()))?;
+        let other = |error: coder_database::StoreError| StartError::Other(error.to_string());
+        providers.store.prepare(&containers).await.map_err(other)?;
+        providers.broker.subscribe(&subscriptions(&groups)).await.map_err(other)?;
         let peers = Arc::new(peers(&providers)?);
         let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
         let outbox = Arc::new(PermissionWatch { next: outbox, directory: directory.clone() });
@@ -104,6 +107,15 @@ impl Assembly {
     }
 }
 
+/// One subscription for each group that consumes events, with the patterns of all its consumers.
+fn subscriptions(groups: &[Group]) -> Vec<Subscription> {
+    let of = |group: &Group| {
+        let declared = group.subscription()?;
+        Some(Subscription { sessions: declared.ordered, ..Subscription::new(group.name, declared.patterns) })
+    };
+    groups.iter().filter_map(of).collect()
+}
+
 fn peers(providers: &Providers) -> Result<Peers, StartError> {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(3))
@@ -147,11 +159,13 @@ fn runtime(
     Runtime {
         group: group.name,
         container: group.containers.first().map_or("", |container| container.name),
+        containers: group.containers.clone().into(),
         ambient: providers.ambient.clone(),
         settings: providers.settings.clone(),
         store: providers.store.clone(),
         authorizer: directory,
         outbox,
+        publisher: providers.publisher.clone(),
         limiter: providers.limiter.clone(),
         revocations: providers.revocations.clone(),
         cursors: CursorSealer::new(&providers.master.derive("page-cursor")),

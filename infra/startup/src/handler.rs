@@ -12,10 +12,13 @@ use coder_gateway::RouteTable;
 use coder_handler::Group;
 use coder_handler::serve::{Limits, serve_with};
 use coder_handler::server::surface;
+use coder_queue::Dispatcher;
 use coder_telemetry::Format;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::assembly::{Assembly, DEADLINE};
-use crate::outbox::LeftForTheSweep;
+use crate::outbox::sweep;
 use crate::providers::{Providers, StartError};
 
 /// Runs a group until the process is stopped. A fatal error is one line on standard error and a non-zero exit,
@@ -40,29 +43,50 @@ async fn run(group: Group) -> Result<(), StartError> {
     let ambient = Ambient::system();
     let settings = Settings::load(Path::new(".")).map_err(|error| StartError::Other(error.to_string()))?;
     start_logging(&settings, &ambient)?;
-    let name = group.name;
-    let entry = RouteTable::PLATFORM
-        .group(name)
-        .ok_or_else(|| StartError::Declaration(format!("the route table has no group `{name}`")))?;
+    let port = settings.handler_port.unwrap_or(entry(group.name)?.port);
     // Bound first: the host asks every 25 ms whether anybody is there.
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.handler_port.unwrap_or(entry.port)));
-    let listener = tokio::net::TcpListener::bind(address)
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(address)
         .await
         .map_err(|cause| StartError::Listen { address: address.to_string(), cause })?;
-    let providers = Providers::open(settings, ambient)?;
-    let assembly = Arc::new(Assembly::start(providers, vec![group], Arc::new(LeftForTheSweep)).await?);
-    let poll = tokio::spawn(assembly.clone().keep_revocations());
-    let body_limit = usize::try_from(entry.body_limit).unwrap_or(usize::MAX);
-    let chain = assembly.chain(name, body_limit, DEADLINE);
-    let Some(running) = assembly.groups.first() else { return Ok(()) };
-    tracing::info!(group = name, address = %address, "listening");
     let stopped = async {
         // Without a signal handler the process is stopped the hard way, which is safe at any moment.
         tokio::signal::ctrl_c().await.ok();
     };
+    serve_alone(group, settings, ambient, listener, stopped).await
+}
+
+/// Serves one group, and publishes what it records, until stopped. Delivering is the host's part.
+pub async fn serve_alone(
+    group: Group,
+    settings: Settings,
+    ambient: Ambient,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let (name, entry) = (group.name, entry(group.name)?);
+    let providers = Providers::open(settings, ambient.clone())?;
+    let (dispatcher, inbox) = Dispatcher::new(ambient, providers.store.clone(), providers.publisher.clone());
+    let dispatcher = Arc::new(dispatcher);
+    let containers = group.containers.iter().map(|container| container.name).collect();
+    let assembly = Arc::new(Assembly::start(providers, vec![group], dispatcher.clone()).await?);
+    // Aborted when this function ends.
+    let mut background = JoinSet::new();
+    background.spawn(assembly.clone().keep_revocations());
+    background.spawn(dispatcher.clone().run(inbox));
+    background.spawn(sweep(dispatcher, containers, assembly.providers.metrics.clone()));
+    let body_limit = usize::try_from(entry.body_limit).unwrap_or(usize::MAX);
+    let chain = assembly.chain(name, body_limit, DEADLINE);
+    let Some(running) = assembly.groups.first() else { return Ok(()) };
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    tracing::info!(group = name, address, "listening");
     let served = serve_with(Limits::BEHIND_HOST, listener, surface(running, chain), stopped).await;
-    poll.abort();
     served.map_err(|cause| StartError::Other(format!("serving ended: {cause}")))
+}
+
+fn entry(name: &str) -> Result<&'static coder_gateway::Group, StartError> {
+    let entry = RouteTable::PLATFORM.group(name);
+    entry.ok_or_else(|| StartError::Declaration(format!("the route table has no group `{name}`")))
 }
 
 /// Starts logging as the settings say, to standard output: the host reads it line by line.

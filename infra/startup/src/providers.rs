@@ -6,10 +6,13 @@ use coder_cache::{MemoryLimiter, RateLimiter, Revocations};
 use coder_config::{Provider, Settings, StoreSync};
 use coder_core::Ambient;
 use coder_database::DocumentStore;
-use coder_embedded::{OpenError, Options, SqliteStore, Synchronous};
+use coder_embedded::{OpenError, Options, SqliteBroker, SqliteStore, Synchronous};
+use coder_queue::Publisher;
 use coder_telemetry::Metrics;
 use coder_vault::MasterKey;
 use secrecy::ExposeSecret as _;
+
+use crate::outbox::Counted;
 
 /// Everything that groups share in one process.
 #[derive(Debug, Clone)]
@@ -22,6 +25,10 @@ pub struct Providers {
     pub store: Arc<dyn DocumentStore>,
     /// The embedded store itself, for its sweep.
     pub embedded: Arc<SqliteStore>,
+    /// The embedded broker, for whoever delivers its messages.
+    pub broker: Arc<SqliteBroker>,
+    /// Takes messages for the broker.
+    pub publisher: Arc<dyn Publisher>,
     /// The key that all others are derived from.
     pub master: MasterKey,
     /// Token buckets.
@@ -81,11 +88,10 @@ impl Providers {
             StoreSync::Normal => Synchronous::Normal,
             StoreSync::Full => Synchronous::Full,
         };
-        let embedded = Arc::new(SqliteStore::open(
-            &settings.data_dir,
-            &Options { synchronous, ..Options::default() },
-            ambient.clone(),
-        )?);
+        let options = Options { synchronous, ..Options::default() };
+        let embedded = Arc::new(SqliteStore::open(&settings.data_dir, &options, ambient.clone())?);
+        let broker = Arc::new(SqliteBroker::open(&settings.data_dir, &options, ambient.clone())?);
+        let metrics = Metrics::new();
         let master = match &settings.master_key {
             Some(key) => MasterKey::new(*key.expose_secret()),
             None => {
@@ -98,10 +104,12 @@ impl Providers {
         Ok(Self {
             limiter: Arc::new(MemoryLimiter::new(ambient.clone())),
             revocations: Arc::new(Revocations::new(ambient.clone())),
-            metrics: Metrics::new(),
+            publisher: Arc::new(Counted { next: broker.clone(), metrics: metrics.clone() }),
+            metrics,
             store: embedded.clone(),
             settings: Arc::new(settings),
             embedded,
+            broker,
             master,
             ambient,
         })

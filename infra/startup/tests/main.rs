@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod alone;
 mod conventions;
 mod host;
+mod hosts;
+mod jobs;
 mod notes;
+mod operations;
+mod timers;

@@ -2,6 +2,7 @@
 //! the groups' declarations, so that no request can add a series.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use coder_core::{Code, Timestamp};
@@ -62,6 +63,8 @@ label_values! {
         Retry = "retry",
         /// It went to the dead letters.
         Rejected = "rejected",
+        /// No consumer takes its type.
+        Ignored = "ignored",
     }
     /// What became of a run of a job.
     JobOutcome {
@@ -109,6 +112,12 @@ struct GroupLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    group: &'static str,
+    entity: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabels {
     kind: &'static str,
 }
@@ -143,6 +152,9 @@ struct Families {
     outbox_pending: Family<GroupLabels, Gauge>,
     published: Family<GroupLabels, Counter>,
     consumed: Family<ConsumerLabels, Counter>,
+    active: Family<QueueLabels, Gauge>,
+    dead: Family<QueueLabels, Gauge>,
+    lag: Family<QueueLabels, Gauge<f64, AtomicU64>>,
     jobs: Family<JobLabels, Counter>,
     circuits: Family<GroupLabels, Gauge>,
     replays: Family<GroupLabels, Counter>,
@@ -167,6 +179,9 @@ impl Metrics {
             outbox_pending: Family::default(),
             published: Family::default(),
             consumed: Family::default(),
+            active: Family::default(),
+            dead: Family::default(),
+            lag: Family::default(),
             jobs: Family::default(),
             circuits: Family::default(),
             replays: Family::default(),
@@ -205,6 +220,23 @@ impl Metrics {
     /// A consumer was given an event.
     pub fn event_consumed(&self, group: &'static str, consumer: &'static str, outcome: Consumption) {
         self.0.consumed.get_or_create(&ConsumerLabels { group, consumer, outcome }).inc();
+    }
+
+    /// What waits for a group at an entity of the broker: messages to be delivered, dead letters, and how long the
+    /// oldest of the former has waited.
+    pub fn waiting(
+        &self,
+        group: &'static str,
+        entity: &'static str,
+        active: u64,
+        dead: u64,
+        oldest: Duration,
+    ) {
+        let labels = QueueLabels { group, entity };
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.active.get_or_create(&labels).set(count(active));
+        self.0.dead.get_or_create(&labels).set(count(dead));
+        self.0.lag.get_or_create(&labels).set(oldest.as_secs_f64());
     }
 
     /// A run of a job ended.
@@ -254,6 +286,11 @@ impl Families {
         );
         registry.register("events_published", "Events published", self.published.clone());
         registry.register("events_consumed", "Events given to a consumer", self.consumed.clone());
+        let about = "Messages of the broker that are to be delivered to a group";
+        registry.register("messages_active", about, self.active.clone());
+        registry.register("messages_dead", "Dead letters at the broker", self.dead.clone());
+        let about = "Seconds that the oldest message for a group has waited";
+        registry.register("messages_lag_seconds", about, self.lag.clone());
         registry.register("jobs", "Runs of jobs that ended", self.jobs.clone());
         let about = "Circuit to a group: 0 closed, 1 half open, 2 open";
         registry.register("circuit_state", about, self.circuits.clone());

@@ -53,8 +53,14 @@ impl TestPlatform {
     /// Stops, and starts again with the same data directory, clock and settings, on another free port. Access
     /// tokens of before hold only if a public address was set, since they name their issuer.
     pub async fn restart(self) -> Self {
-        let Self { platform, clock, settings, directory, .. } = self;
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with changed settings.
+    pub async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let Self { platform, clock, mut settings, directory, .. } = self;
         platform.stop().await;
+        change(&mut settings);
         Self::start_in(directory, clock, settings).await
     }
 
@@ -89,14 +95,16 @@ impl TestPlatform {
         self.directory.path()
     }
 
-    /// Moves the clock, runs the timers whose slot has come, and waits for what follows.
+    /// Waits for what is under way, so that no lock ends in the middle of it; then moves the clock, runs the timers
+    /// whose slot has come, and waits for what follows and for what was to come by then.
     pub async fn advance(&self, by: SignedDuration) {
+        self.platform.settle().await;
         self.clock.advance(by);
         self.platform.timers.run_due().await;
         self.platform.settle().await;
     }
 
-    /// Waits until all recorded events were delivered.
+    /// Waits until all recorded events were delivered, except for what is to come later.
     pub async fn settle(&self) {
         self.platform.settle().await;
     }

@@ -67,6 +67,8 @@ impl Team {
         team.ids.insert("external", provider);
         team.notify(platform).await;
         team.record(platform).await;
+        team.keep().await;
+        team.meter(platform).await;
         team
     }
 
@@ -159,6 +161,65 @@ impl Team {
             ("logging/resources", "project".to_owned()),
             ("logging/{resourceType}", project),
         ]);
+    }
+
+    /// A secret of two versions that is shared with the member.
+    async fn keep(&mut self) {
+        let owner = &self.owner;
+        let secret = json!({"name": "DEPLOY_KEY", "kind": "api_key", "value": {"key": "first"}});
+        let secret = owner.post("/api/secrets", secret).await.expect(201).text("/id");
+        let version = json!({"value": {"key": "second"}});
+        owner.post(&format!("/api/secrets/{secret}/versions"), version).await.expect(201);
+        let grant = json!({"principal": {"kind": "user", "id": self.member.user_id}, "actions": ["read"]});
+        let grant = owner.post(&format!("/api/secrets/{secret}/grants"), grant).await.expect(201).text("/id");
+        self.ids.extend([
+            ("secrets", secret),
+            ("secrets/versions", "1".to_owned()),
+            ("secrets/grants", grant),
+        ]);
+    }
+
+    /// A category that nothing uses, a price, a budget, a quota that was used up and its alert, and a reservation.
+    async fn meter(&mut self, platform: &TestPlatform) {
+        let owner = &self.owner;
+        let make = async |collection: &str, body: Value| {
+            owner.post(&format!("/api/usage/{collection}"), body).await.expect(201).text("/id")
+        };
+        let category = json!({
+            "code": "acme.print", "name": "Printing", "primaryMetric": "pages",
+            "metrics": [{"key": "pages", "unit": "count", "aggregation": "sum"}],
+        });
+        owner.post("/api/usage/categories", category).await.expect(201);
+        let price = json!({
+            "categoryCode": "ai.completion", "model": "free", "currency": "EUR",
+            "effectiveFrom": "2020-01-01T00:00:00Z",
+        });
+        let budget = json!({
+            "name": "All", "scope": "organization", "period": "year", "amountMinor": 1000, "currency": "EUR",
+        });
+        let quota = json!({
+            "name": "Searches", "scope": "organization", "categoryPattern": "search.*", "metric": "queries",
+            "period": "year", "limit": 10, "warnPercent": 80, "action": "warn",
+        });
+        let held =
+            json!({"categoryCode": "search.code", "estimate": {"queries": 1}, "expiresInSeconds": 900});
+        let mut ids = vec![
+            ("usage/categories", "acme.print".to_owned()),
+            ("prices", make("prices", price).await),
+            ("budgets", make("budgets", budget).await),
+            ("quotas", make("quotas", quota).await),
+            ("reservations", make("reservations", held).await),
+        ];
+        let now = platform.platform.assembly.providers.ambient.now();
+        let event = json!({
+            "source": "desk", "eventId": "1", "categoryCode": "search.code", "metrics": {"queries": 8},
+            "occurredAt": now,
+        });
+        owner.post("/api/usage/events", json!({"events": [event]})).await.expect(202);
+        let alerts = owner.get("/api/usage/alerts").await.expect(200);
+        ids.push(("usage/alerts", alerts.text("/items/0/id")));
+        ids.push(("statements", now.to_string()[..7].to_owned()));
+        self.ids.extend(ids);
     }
 
     async fn fill(&mut self, mark: &str) {

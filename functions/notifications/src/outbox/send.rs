@@ -92,7 +92,10 @@ async fn attempt(service: &Notifications, run: &Invocation, mail: &Record<Outbox
         }
         let provider_id = carrier.id.clone();
         let result = carrier.carry(service, &letter).await;
-        carrier.note(service, run, &result).await?;
+        if let Err(failure) = carrier.note(service, run, &result).await {
+            // A mail that was taken must not go again because of this.
+            tracing::warn!(provider_id, cause = %failure, "how a provider did could not be noted");
+        }
         match result {
             Ok(()) => return Ok(Verdict::Sent { provider_id }),
             Err(CarryFault::Address(reason)) => return Ok(Verdict::Bounced { provider_id, reason }),

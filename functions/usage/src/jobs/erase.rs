@@ -9,7 +9,7 @@ use coder_database::{
 use coder_handler::Invocation;
 use serde_json::json;
 
-use crate::model::{Alert, CONTAINER, Counter, Reservation, Subject, UsageEvent};
+use crate::model::{Alert, CONTAINER, Counter, QUOTA_CLAIM, Reservation, Subject, UsageEvent};
 use crate::service::{Usage, everywhere, retried, taken_is_stale};
 
 /// Documents that one transaction takes; each can need two operations.
@@ -55,11 +55,24 @@ pub(crate) async fn person(usage: &Usage, run: &Invocation, user_id: UserId) -> 
         unit.delete(seen)
     })
     .await?;
-    rewrite(run, &mut names, &usage.quotas, Filter::eq("scopeId", id.as_str()), |unit, quota, _| {
-        unit.release(crate::model::QUOTA_CLAIM, &quota.data.unique().each_ref().map(String::as_str));
-        unit.delete(quota)
-    })
-    .await
+    for (partition, quota) in everywhere(&usage.quotas, &run.job, Filter::eq("scopeId", id.as_str())).await? {
+        retried(|| forget_quota(usage, run, &partition, &quota.meta.id)).await?;
+    }
+    Ok(())
+}
+
+/// A quota of one person goes with them, and so does the claim that kept it unique.
+async fn forget_quota(usage: &Usage, run: &Invocation, partition: &Partition, id: &str) -> Result<()> {
+    let Some(quota) = usage.quotas.find(partition, id).await? else { return Ok(()) };
+    let unique = quota.data.unique();
+    let unique = unique.each_ref().map(String::as_str);
+    let claims = Repository::<Claim>::new(run.runtime.store.clone(), CONTAINER);
+    let mut unit = run.begin(CONTAINER, partition.clone()).without_audit();
+    if let Some(claim) = claims.find(partition, &claim_id(QUOTA_CLAIM, &unique)).await? {
+        unit.delete(&claim)?;
+    }
+    unit.delete(&quota)?;
+    run.commit(unit).await
 }
 
 /// A counter has its series in its id: it is made anew under another name.

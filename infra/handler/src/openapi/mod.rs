@@ -1,4 +1,4 @@
-//! The OpenAPI 3.0.3 document of a group, derived from its declaration.
+//! The OpenAPI 3.0.3 document of a group, derived from its declaration, and that of what every group has.
 
 mod components;
 
@@ -10,31 +10,59 @@ use coder_middleware::{OperationDescription, Security};
 use serde_json::{Map, Value, json};
 
 use crate::group::Group;
+use crate::manifest;
 use components::Components;
 
 /// Problems that every operation can answer with: the document says them once, as `default`.
 const EVERYWHERE: [Code; 5] =
     [Code::NotAcceptable, Code::RateLimited, Code::Internal, Code::Unavailable, Code::UpstreamTimeout];
 
+/// The name of the document of the operations that every group has.
+pub const OPERATIONS: &str = "operations";
+
 /// The document of a group. `server` is the platform's public address.
 pub fn document(group: &Group, server: &str) -> Value {
+    let own = group.operations.iter().filter(|operation| !operation.built_in);
+    write(group.name, group.summary, own, server)
+}
+
+/// The document of the operations that every group has, with the group as a parameter of the path.
+pub fn operations_document(groups: &[Group], server: &str) -> Value {
+    let operations = manifest::built_in(groups);
+    let summary = "For platform operators: dead letters and jobs of every group";
+    let mut document = write(OPERATIONS, summary, operations.iter(), server);
+    let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
+    if let Some(parameter) = document.pointer_mut("/components/parameters/group") {
+        parameter["schema"] = json!({"type": "string", "enum": names});
+        parameter["example"] = json!(names.first());
+        parameter["description"] = json!("The route group that is operated.");
+    }
+    document
+}
+
+fn write<'a>(
+    name: &str,
+    summary: &str,
+    operations: impl Iterator<Item = &'a OperationDescription>,
+    server: &str,
+) -> Value {
     let mut components = Components::default();
     let mut paths = Map::new();
-    for operation in group.operations.iter().filter(|operation| public(operation)) {
-        let described = describe(group.name, operation, &mut components);
+    for operation in operations.filter(|operation| public(operation)) {
+        let described = describe(name, operation, &mut components);
         let item = paths.entry(operation.path.clone()).or_insert_with(|| json!({}));
         item[operation.method.as_str().to_ascii_lowercase()] = described;
     }
     json!({
         "openapi": "3.0.3",
         "info": {
-            "title": format!("Coder IDE: {}", group.name),
-            "description": group.summary,
+            "title": format!("Coder IDE: {name}"),
+            "description": summary,
             "version": env!("CARGO_PKG_VERSION"),
             "contact": {"name": "Coder IDE"},
         },
         "servers": [{"url": server}],
-        "tags": [{"name": group.name, "description": group.summary}],
+        "tags": [{"name": name, "description": summary}],
         "security": security(Security::SignedIn),
         "paths": paths,
         "components": components.finish(),
