@@ -1,7 +1,8 @@
 //! The embedded broker alone: messages published durably, then received and completed.
 
 use coder_core::Ambient;
-use coder_embedded::{Options, Source, SqliteBroker, Subscription};
+use coder_embedded::broker::{Source, Subscription};
+use coder_embedded::{Options, SqliteBroker};
 use coder_queue::{Entity, Message, Publisher as _};
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -19,7 +20,7 @@ fn message(number: usize) -> Message {
         "type": "coder.bench.thing.made", "subject": format!("thing-{number}"),
         "time": "2026-01-05T12:00:00Z", "organizationid": "platform", "data": {"number": number},
     });
-    Message::of_event(format!("bench-{number}"), Entity::Topic, &event)
+    Message::of_event(format!("bench-{number}"), Entity::Events, &event)
 }
 
 /// Publishes in batches, several at once; then empties the subscription the same way.
@@ -50,9 +51,6 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
         "events published durably in batches of 100",
         format!("{:.0} a second", rate(MESSAGES, published)),
     );
-    table.row(
-        "events received and completed, 100 at once",
-        format!("{:.0} a second", rate(MESSAGES, taken)),
-    );
+    table.row("events received and completed, 100 at once", format!("{:.0} a second", rate(MESSAGES, taken)));
     Ok(())
 }

@@ -48,7 +48,8 @@ fn batch(client: usize, number: usize, at: &str) -> Value {
 /// Several clients at once, each sending one batch after the other.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let scratch = Scratch::start(route_groups()).await?;
-    let mut owner = Client { http: reqwest::Client::new(), url: scratch.platform.url(), token: String::new() };
+    let mut owner =
+        Client { http: reqwest::Client::new(), url: scratch.platform.url(), token: String::new() };
     let body = json!({
         "email": "owner@example.com", "password": "correct horse battery staple 7",
         "displayName": "Owner", "organizationName": "Acme",
@@ -60,7 +61,8 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let start = now();
     let send = async |client: usize| {
         for number in 0..BATCHES {
-            let request = owner.http.post(format!("{}/api/usage/events", owner.url)).header("x-api-key", &key);
+            let request =
+                owner.http.post(format!("{}/api/usage/events", owner.url)).header("x-api-key", &key);
             request.json(&batch(client, number, &at)).send().await?.error_for_status()?;
         }
         anyhow::Ok(())

@@ -44,11 +44,11 @@ impl Subject {
             traceparent: None,
         };
         let partition = Partition::keyed("bench", "1");
-        let mut unit =
-            Transaction::new(self.store.clone(), self.ambient.clone(), CONTAINER, partition, act);
+        let mut unit = Transaction::new(self.store.clone(), self.ambient.clone(), CONTAINER, partition, act);
         let id = unit.new_id();
         let text = "what a person writes in a minute ".repeat(20);
-        unit.create(&id, Note { title: "A note".into(), text }).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        unit.create(&id, Note { title: "A note".into(), text })
+            .map_err(|fault| anyhow::anyhow!("{fault}"))?;
         if whole {
             unit.emit("note.created", &id, json!({"title": "A note"}));
         } else {

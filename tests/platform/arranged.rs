@@ -36,6 +36,10 @@ pub(crate) async fn request(platform: &TestPlatform, team: &Team, operation: &Op
     match operation.group {
         "auth" => auth(platform, team, operation.id, plain).await,
         "users" => users(platform, team, operation.id, plain).await,
+        "notifications" if operation.id == "unmute_notifications" => {
+            team.owner.put("/api/notifications/dnd", json!({"durationSeconds": 60})).await.expect(200);
+            plain
+        }
         "secrets" => secrets(team, operation.id, plain).await,
         _ => plain,
     }

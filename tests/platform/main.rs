@@ -5,6 +5,7 @@
 mod arranged;
 mod audit;
 mod control;
+mod day;
 mod declarations;
 mod exceptions;
 mod forgeries;

@@ -16,7 +16,7 @@ type Outcome = Result<(), ConsumerFault>;
 
 pub(crate) fn declare(group: RouteGroup<Auth>) -> RouteGroup<Auth> {
     group
-        .on_event("send-mail", "coder.auth.mail.queued", mail::send)
+        .on_event_with(mail::ATTEMPTS, "send-mail", "coder.auth.mail.queued", mail::send)
         .on_event("publish-revocations", "coder.auth.session.revoked", revocations::republish)
         .on_event("deactivate-user", "coder.users.user.deactivated", deactivate)
         .on_event("reactivate-user", "coder.users.user.reactivated", reactivate)

@@ -52,7 +52,8 @@ async fn tampering_is_found_where_it_was_done() {
     assert_eq!(raised[0]["severity"], "critical");
     platform.advance(SignedDuration::from_mins(1)).await;
     let alerts = team.admin.get("/api/logging/alerts").await.expect(200);
-    assert_eq!(alerts.body["items"][0]["name"], "Audit log does not verify");
+    let alerts = alerts.body["items"].as_array().unwrap();
+    assert!(alerts.iter().any(|alert| alert["name"] == "Audit log does not verify"), "{alerts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +63,18 @@ async fn a_changed_head_and_a_rewritten_history_are_found() {
     team.admin.post("/api/logging/checkpoints", json!({})).await.expect(201);
     let faults =
         async || team.admin.post("/api/logging/verify", json!({})).await.expect(200).body["faults"].clone();
+    // What the log says of this makes one entry a day: once they are there, a verification adds nothing.
     assert_eq!(faults().await, json!([]));
+    platform.settle().await;
+    let all = entries(&platform, team.organization_id).await;
+    let mut bent = all[0].clone();
+    bent["message"] = json!("it was not me");
+    overwrite(&platform, &key, bent).await;
+    assert_eq!(faults().await, json!([{"seq": 1, "code": "payload_mismatch"}]));
+    platform.settle().await;
+    overwrite(&platform, &key, all[0].clone()).await;
+    assert_eq!(faults().await, json!([]));
+    platform.settle().await;
     let head = stored(&platform, &key, "head").await.remove(0).body;
     let last = head["lastSeq"].clone();
     let mut bent = head.clone();
@@ -319,7 +331,11 @@ async fn long_ranges_are_verified_by_a_job() {
     assert!(done.body["toSeq"].as_u64().unwrap() > 10_000);
     let first = team.admin.post("/api/logging/checkpoints", json!({})).await.expect(201);
     assert_eq!((&first.body["fromSeq"], &first.body["toSeq"]), (&json!(1), &json!(10_000)));
-    team.admin.post("/api/logging/checkpoints", json!({})).await.expect(201);
+    for _ in 0..2 {
+        // The first of the day makes an entry of its own.
+        team.admin.post("/api/logging/checkpoints", json!({})).await.expect(201);
+        platform.settle().await;
+    }
     team.admin.post("/api/logging/checkpoints", json!({})).await.expect_problem(409, "invalid_state");
     let again =
         team.admin.post("/api/logging/verify", json!({"fromSeq": 2, "toSeq": 10_000})).await.expect(200);

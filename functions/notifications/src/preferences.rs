@@ -51,17 +51,22 @@ impl Notifications {
     }
 }
 
-/// Switches mail on a topic off for a person, in every organization of theirs: the link in a mail names no more.
+/// Switches mail on a topic off for a person, in every organization of theirs, since the link in a mail names none; for
+/// somebody without any, above organizations.
 pub(crate) async fn mute_mail(
     service: &Notifications,
     context: &RequestContext,
     user_id: UserId,
     topic: &str,
 ) -> Result<()> {
-    for organization_id in service.directory.organizations(user_id).await? {
+    let organizations = service.directory.organizations(user_id).await?;
+    if organizations.is_empty() {
+        return retried(|| mute_mail_in(service, context, None, user_id, topic)).await;
+    }
+    for organization_id in organizations {
         retried(|| mute_mail_in(service, context, Some(organization_id), user_id, topic)).await?;
     }
-    retried(|| mute_mail_in(service, context, None, user_id, topic)).await
+    Ok(())
 }
 
 async fn mute_mail_in(

@@ -6,7 +6,6 @@ mod mail;
 mod messages;
 mod preferences;
 mod providers;
-mod proof_tmp;
 mod servers;
 mod stream;
 mod support;

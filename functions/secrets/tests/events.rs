@@ -28,7 +28,7 @@ struct Quiet {
     assembly: Assembly,
     user_id: UserId,
     organization_id: OrganizationId,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Quiet {
@@ -40,8 +40,8 @@ impl Quiet {
         let groups = vec![coder_users::route_group(), coder_secrets::route_group()];
         let assembly = Assembly::start(providers, groups, Arc::new(LeftForTheSweep)).await.unwrap();
         let user_id: UserId = ambient.new_id();
-        let (unknown, _directory) = (OrganizationId::from(Uuid::nil()), directory);
-        let mut quiet = Self { clock, ambient, assembly, user_id, organization_id: unknown, _directory };
+        let organization_id = OrganizationId::from(Uuid::nil());
+        let mut quiet = Self { clock, ambient, assembly, user_id, organization_id, directory };
         let body = json!({"userId": user_id, "email": "ada@example.com", "displayName": "Ada", "emailVerified": true});
         let mut request = request(Method::POST, "/api/users/internal/provision", &body);
         Chain::admit_service(&mut request, "auth", None);
@@ -166,6 +166,7 @@ async fn every_step_is_told_and_none_tells_a_value() {
     );
     let text = json!(events).to_string();
     assert!(!text.contains("zz-") && !text.contains("ciphertext"), "{text}");
+    assert!(quiet.directory.path().is_dir());
     let causes: Vec<_> =
         events.iter().filter(|one| one.0 == "version.created").map(|one| &one.1["cause"]).collect();
     assert_eq!(causes, ["manual", "manual", "rollback", "rotation"]);

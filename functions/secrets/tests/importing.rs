@@ -70,7 +70,7 @@ async fn json_carries_kinds_and_the_right_is_looked_at_where_it_goes() {
         "format": "json", "content": other, "scope": "project", "scopeId": world.project(), "onConflict": "new_version",
     });
     assert_eq!(owner.post(IMPORT, body).await.expect(200).body["errors"][0]["code"], "conflict");
-    let many: String = (0..501).map(|n| format!("V{n}=x\n")).collect();
+    let many = (0..501).map(|n| format!("V{n}=x")).collect::<Vec<_>>().join("\n");
     let body = json!({"format": "dotenv", "content": many, "onConflict": "skip"});
     owner.post(IMPORT, body).await.expect_problem(422, "validation_failed");
     let own = json!({"name": "A", "kind": "generic", "value": {"value": "1"}, "scope": "user"});

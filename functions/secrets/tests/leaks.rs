@@ -187,10 +187,8 @@ async fn no_value_is_written_anywhere_in_the_clear() {
 #[test]
 fn a_panic_that_shows_a_value_shows_nothing() {
     let held = SecretValue::new(json!({"key": VALUES[0]}));
-    let caught = std::panic::catch_unwind(move || {
-        let none: Result<(), SecretValue> = Err(held);
-        none.unwrap();
-    });
+    let refused = |held: SecretValue| -> Result<(), SecretValue> { Err(held) };
+    let caught = std::panic::catch_unwind(move || refused(held).unwrap());
     let message = caught.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("[redacted]") && !message.contains(VALUES[0]), "{message}");
 }

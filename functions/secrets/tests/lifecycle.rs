@@ -167,7 +167,7 @@ async fn what_is_gone_elsewhere_takes_its_secrets_along() {
     team.owner.delete(&format!("/api/users/members/{member}")).await.expect(204);
     let project = format!("/api/users/projects/{}", world.project());
     team.owner.post(&format!("{project}/archive"), json!({})).await.expect(200);
-    team.owner.send(Method::DELETE, &project, Some(&json!({"confirm": "ENG"})), &[]).await.expect(202);
+    team.owner.send(Method::DELETE, &project, Some(&json!({"confirm": "ENG"})), &[]).await.expect(204);
     world.platform.settle().await;
     assert_eq!(world.stored(&own).await["state"], "deleted");
     let grants = team.owner.get(&format!("{}/grants", at(&shared))).await.expect(200);
@@ -239,6 +239,13 @@ async fn a_repeated_create_is_one_and_a_value_is_never_kept_for_replay() {
     assert_eq!((first.text("/id"), again.header("idempotent-replayed")), (again.text("/id"), "true"));
     let other = json!({"name": "STRIPE", "kind": "api_key", "value": {"key": "other"}});
     send(owner, "/api/secrets", &other).await.expect_problem(409, "idempotency_conflict");
+    // Whatever is current by now, the same request gets the same answer.
+    let versions = format!("{}/versions", at(&first.text("/id")));
+    let next = json!({"value": {"key": "next"}, "expectedVersion": 1});
+    for replayed in ["", "true"] {
+        let reply = send(owner, &versions, &next).await.expect(201);
+        assert_eq!((&reply.body["version"], reply.header("idempotent-replayed")), (&json!(2), replayed));
+    }
     let path = format!("{}/reveal", at(&first.text("/id")));
     for _ in 0..2 {
         let revealed = send(owner, &path, &json!({})).await.expect(200);
@@ -249,7 +256,7 @@ async fn a_repeated_create_is_one_and_a_value_is_never_kept_for_replay() {
     let store = &world.platform.platform.assembly.providers.store;
     let partition = Partition::organization(world.team.organization_id).key();
     let query = coder_database::Query::new(coder_database::Filter::of_type("idempotency"));
-    assert_eq!(store.query("secrets", &partition, &query).await.unwrap().items.len(), 1);
+    assert_eq!(store.query("secrets", &partition, &query).await.unwrap().items.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

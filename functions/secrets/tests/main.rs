@@ -1,4 +1,5 @@
 //! What the `secrets` group does over HTTP, through the gateway.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod acceptance;
 mod access;
@@ -9,6 +10,7 @@ mod keys;
 mod leaks;
 mod lifecycle;
 mod outage;
+mod proofs;
 mod resolving;
 mod rotation;
 mod validation;

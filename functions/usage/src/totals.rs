@@ -109,6 +109,8 @@ impl Totals {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::{Increments, Totals};
@@ -134,7 +136,7 @@ mod tests {
             for Increments(values) in counters {
                 let (series, category_code) = (String::new(), String::new());
                 let start = coder_core::Timestamp::UNIX_EPOCH;
-                totals.add(&Counter { series, start, category_code, values, gauges: Default::default() });
+                totals.add(&Counter { series, start, category_code, values, gauges: BTreeMap::new() });
             }
             prop_assert_eq!(totals.metric("tokens").millionths(), events.iter().map(|event| event.0).sum::<i128>());
             prop_assert_eq!(totals.cost(Some("EUR")).millionths(), events.iter().map(|event| event.1).sum::<i128>());

@@ -15,6 +15,5 @@ async fn it_serves_the_host_and_its_group() {
     for name in ["expire", "roll", "budgets", "anomalies", "reconcile", "close"] {
         assert!(client.post(&format!("/every-{name}"), timer.clone()).await.expect(200).body.is_object());
     }
-    client.post("/on-completion", json!({"Data": {"message": "no event"}})).await.expect(422);
     client.get("/api/usage/quotas").await.expect_problem(401, "unauthenticated");
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use coder_config::Settings;
 use coder_core::{Ambient, ManualClock, OrganizationId, OsEntropy};
 use coder_database::{Entity, Filter, Partition, PlatformJob, Query, Transaction};
-use coder_handler::Invocation;
-use coder_handler::functions::{Outcome as Answered, envelope};
+use coder_handler::functions::Outcome as Answered;
+use coder_handler::{ConsumerFault, Event, Invocation};
 use coder_startup::outbox::LeftForTheSweep;
 use coder_startup::{Assembly, Providers};
 use coder_testkit::{Client, Reply, TestPlatform};
 use coder_usage::decimal::Decimal;
 use coder_usage::model::{CONTAINER, Subject, config};
 use coder_usage::service::{Acting, Incoming, Outcome, Usage};
+use coder_usage::{events, jobs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -85,7 +86,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) usage: Usage,
     pub(crate) organization: OrganizationId,
-    pub(crate) assembly: Arc<Assembly>,
+    _assembly: Assembly,
     _directory: TempDir,
 }
 
@@ -99,7 +100,7 @@ impl World {
         let assembly = Assembly::start(providers, groups, Arc::new(LeftForTheSweep)).await.unwrap();
         let usage = assembly.groups[0].service::<Usage>().unwrap();
         let organization = ambient.new_id();
-        Self { clock, usage, organization, assembly: Arc::new(assembly), _directory: directory }
+        Self { clock, usage, organization, _assembly: assembly, _directory: directory }
     }
 
     /// What jobs run with.
@@ -113,17 +114,36 @@ impl World {
         self.usage.ingest(Acting::Job(&self.invocation()), self.organization, events).await.unwrap()
     }
 
-    /// Runs a timer.
+    /// Runs a timer, whether it ran before in its slot or not.
     pub(crate) async fn every(&self, timer: &str) {
-        let functions = &self.assembly.groups[0].functions;
-        let outcome = functions.invoke(&format!("every-{timer}"), json!({}), "test").await;
-        assert_eq!(outcome, Answered::Done(Value::Null), "{timer}");
+        let (usage, run) = (self.usage.clone(), self.invocation());
+        let outcome = match timer {
+            "expire" => jobs::expire(usage, run).await,
+            "roll" => jobs::roll(usage, run).await,
+            "budgets" => jobs::budgets(usage, run).await,
+            "anomalies" => jobs::anomalies(usage, run).await,
+            "reconcile" => jobs::reconcile(usage, run).await,
+            "close" => jobs::close(usage, run).await,
+            other => unreachable!("there is no timer {other}"),
+        };
+        outcome.unwrap();
     }
 
-    /// Delivers an event of another group.
+    /// Delivers an event of another group, whether it was delivered before or not.
     pub(crate) async fn tell(&self, consumer: &str, event: &Value) -> Answered {
-        let functions = &self.assembly.groups[0].functions;
-        functions.invoke(&format!("on-{consumer}"), envelope(event, "id", 1), "test").await
+        let (usage, run, event) = (self.usage.clone(), self.invocation(), Event::parse(event).unwrap());
+        let outcome = match consumer {
+            "membership" => events::end_membership(usage, run, event).await,
+            "project" => events::end_scope(usage, run, event).await,
+            "purge-user" => events::purge_user(usage, run, event).await,
+            "purge-organization" => events::purge_organization(usage, run, event).await,
+            _ => events::meter(usage, run, event).await,
+        };
+        match outcome {
+            Ok(()) => Answered::Done(Value::Null),
+            Err(ConsumerFault::Retry(failure)) => Answered::Retry(failure.to_string()),
+            Err(ConsumerFault::Reject(reason)) => Answered::Reject(reason),
+        }
     }
 
     /// An event of another group in this organization.

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Config(Config),
     /// List, show, run and cancel jobs; show what the timers did
     Jobs(crate::jobs::Jobs),
+    /// Check the record of who did what
+    Audit(crate::audit::Audit),
     /// Look at what could not be delivered, and mend, replay or drop it
     DeadLetters(crate::dead_letters::DeadLetters),
 }

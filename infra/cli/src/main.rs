@@ -1,6 +1,7 @@
 //! The `coder` command. Without a subcommand it is `coder dev`: the whole platform in one process.
 
 mod arguments;
+mod audit;
 mod data;
 mod dead_letters;
 mod dev;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Openapi(options) => generated::openapi(&options),
         Command::Settings(options) => generated::settings(&options),
         Command::Config(options) => generated::config(options.json),
+        Command::Audit(options) => audit::run(options),
         Command::Jobs(options) => jobs::run(options),
         Command::DeadLetters(options) => dead_letters::run(options),
     };

@@ -178,6 +178,11 @@ mod tests {
 
     /// How SQLite would run the query in one partition, from the last position where there is one.
     fn plan(query: Query, after: Option<Position>) -> String {
+        plan_in(Some("p"), query, after)
+    }
+
+    /// The same, across all partitions where there is none.
+    fn plan_in(partition: Option<&str>, query: Query, after: Option<Position>) -> String {
         let connection = Connection::open_in_memory().unwrap();
         key::register(&connection).unwrap();
         schema::create(&connection, std::path::Path::new("")).unwrap();
@@ -185,8 +190,9 @@ mod tests {
         let table = Table::new(&container).unwrap();
         schema::prepare(&connection, &table).unwrap();
         let read = |query: &Query| {
-            PageRead::new(&table, Some(&PartitionKey::single("p")), &Range::One("p".into()), query, 0)
-                .unwrap()
+            let key = partition.map(PartitionKey::single);
+            let range = partition.map_or(Range::All, |partition| Range::One(partition.into()));
+            PageRead::new(&table, key.as_ref(), &range, query, 0).unwrap()
         };
         let continuation = after.map(|after| after.encode(&read(&query).fingerprint));
         let page = read(&query.continue_from(continuation));
@@ -217,5 +223,14 @@ mod tests {
             "SEARCH c USING INDEX i_c:status+at (pk=? AND (k_status,k_at,id)>(?,?,?))"
         );
         assert!(plan(Query::new(None), Some(after(0))).contains("(pk=? AND id>?)"));
+    }
+
+    #[test]
+    fn what_is_of_one_type_is_found_without_reading_the_rest() {
+        let waiting = || Query::new(Filter::And(vec![Filter::of_type("outbox"), Filter::eq("dead", true)]));
+        assert_eq!(plan_in(None, waiting(), None), "SEARCH c USING INDEX t_c (k_type=?)");
+        let next = plan_in(None, waiting(), Some(after(0)));
+        assert_eq!(next, "SEARCH c USING INDEX t_c (k_type=? AND (pk,id)>(?,?))");
+        assert_eq!(plan(waiting(), None), "SEARCH c USING INDEX t_c (k_type=? AND pk=?)");
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::{from_sqlite, invalid, unavailable};
 use crate::open::OpenError;
-use crate::table::{Table, column, documents, vectors};
+use crate::table::{TYPE, Table, column, documents, vectors};
 use crate::vector;
 
 /// The version of everything in this file and of [`crate::key`].
@@ -44,6 +44,7 @@ pub(crate) fn prepare(connection: &Connection, table: &Table) -> Result<(), Stor
     }
     create_tables(connection, container.name).map_err(from_sqlite)?;
     add_columns(connection, table).map_err(from_sqlite)?;
+    index_types(connection, container.name).map_err(from_sqlite)?;
     for index in &container.indexes {
         let keys = index.fields.iter().map(|field| format!("\"{}\"", column(field)));
         let keys = keys.collect::<Vec<_>>().join(", ");
@@ -113,6 +114,14 @@ fn add_columns(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is of one type in the whole container: the platform looks for its own documents so, such as events that
+/// wait, in every container and every few seconds. The order is that of a read without one.
+fn index_types(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    let (table, column) = (documents(name), column(TYPE));
+    connection
+        .execute_batch(&format!("CREATE INDEX IF NOT EXISTS \"t_{name}\" ON {table}(\"{column}\", pk, id)"))
 }
 
 /// Makes the vectors of a new field from the documents that are there. What holds no proper vector has none.

@@ -8,6 +8,9 @@ use coder_database::{Container, StoreError};
 
 use crate::error::invalid;
 
+/// The field that names a document's type; every container has an index over it.
+pub(crate) const TYPE: &str = "type";
+
 /// A prepared container.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -79,7 +82,7 @@ impl Table {
             return Err(invalid(format!("the partition key of `{name}` needs one to three levels")));
         }
         key_fields(container).try_for_each(|field| check_field(&field))?;
-        let mut indexed = BTreeSet::new();
+        let mut indexed = BTreeSet::from([TYPE]);
         for index in &container.indexes {
             if !(1..=2).contains(&index.fields.len()) {
                 return Err(invalid(format!("an index of `{name}` needs one or two fields")));

@@ -142,9 +142,14 @@ pub struct ConsumerOptions {
     pub ordered: bool,
 }
 
+impl ConsumerOptions {
+    /// Those of a consumer that names none.
+    pub const USUAL: Self = Self { deadline: crate::functions::DEADLINE, max_attempts: 10, ordered: false };
+}
+
 impl Default for ConsumerOptions {
     fn default() -> Self {
-        Self { deadline: crate::functions::DEADLINE, max_attempts: 10, ordered: false }
+        Self::USUAL
     }
 }
 

@@ -24,6 +24,7 @@ use crate::operate::desk::{Declared, JobDesk};
 use crate::operate::{self, Operate};
 use crate::peers::Peers;
 use crate::routes::Routes;
+use crate::upkeep;
 
 /// A declared route group whose service is `S`.
 pub struct RouteGroup<S> {
@@ -53,7 +54,7 @@ pub struct Group {
     pub consumers: Vec<(&'static str, &'static str)>,
     /// How each consumer is given events, in the same order.
     pub consumer_options: Vec<ConsumerOptions>,
-    /// Timers: name and NCRONTAB schedule.
+    /// Timers: name and NCRONTAB schedule; those that every group has come last.
     pub timers: Vec<(&'static str, &'static str)>,
     /// One-time jobs.
     pub jobs: Vec<&'static str>,
@@ -79,7 +80,6 @@ pub struct Running {
     pub functions: Functions,
     /// Its jobs and timers, for operators.
     pub jobs: JobDesk,
-    runtime: Arc<Runtime>,
     service: Arc<dyn Any + Send + Sync>,
 }
 
@@ -93,25 +93,6 @@ impl Running {
     /// The group's service, for the platform's own wiring in one process.
     pub fn service<S: Clone + 'static>(&self) -> Option<S> {
         self.service.downcast_ref::<S>().cloned()
-    }
-
-    /// Sends the messages of jobs again that ought to have begun ten minutes ago; answers how many. Somebody has
-    /// to call it now and then: a message can be lost with the broker's data, or end as a dead letter.
-    pub async fn resend_forgotten_jobs(&self) -> Result<usize, Failure> {
-        let mut sent = 0;
-        for job in self.jobs.forgotten().await? {
-            let id = self.runtime.ambient.new_uuid().to_string();
-            let invocation = functions::invocation(&self.runtime, "resend-jobs", id);
-            let mut transaction = invocation.begin(job.container, job.partition).without_audit();
-            self.jobs.resend(&mut transaction, &job.record)?;
-            match invocation.commit(transaction).await {
-                Ok(()) => sent += 1,
-                // It has begun in this very moment.
-                Err(Failure::Stale) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(sent)
     }
 }
 
@@ -225,13 +206,17 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
         if !self.containers.is_empty() {
             operations.extend(operate.operations());
         }
-        let (consumers, timers, jobs) = (self.consumers, self.timers, self.jobs);
-        let runs = Declared {
+        let (consumers, mut timers, jobs) = (self.consumers, self.timers, self.jobs);
+        let mut runs = Declared {
             group: self.name,
             containers: self.containers.clone().into(),
             jobs: jobs.iter().map(|job| job.name).collect(),
             timers: timers.iter().map(|timer| (timer.name, timer.schedule)).collect(),
         };
+        if !runs.containers.is_empty() {
+            runs.timers.extend(upkeep::TIMERS);
+            timers.extend(upkeep::timers(&runs));
+        }
         Group {
             name: self.name,
             summary: self.summary,
@@ -251,7 +236,7 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
                 }
                 let functions = functions::build(&runtime, &service, consumers, timers, jobs)?;
                 let service = Arc::new(service);
-                Ok(Running { name: runtime.group, router, functions, jobs: desk, runtime, service })
+                Ok(Running { name: runtime.group, router, functions, jobs: desk, service })
             }),
         }
     }

@@ -17,6 +17,7 @@ pub mod peers;
 pub mod routes;
 pub mod serve;
 pub mod server;
+mod upkeep;
 
 pub use crud::{Crud, Resource};
 pub use events::{ConsumerFault, ConsumerOptions, Event, Invocation, retry_stale};

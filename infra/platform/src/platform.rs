@@ -288,16 +288,5 @@ async fn expire(assembly: Arc<Assembly>) {
         if let Err(error) = providers.broker.sweep().await {
             tracing::warn!(cause = %error, "expired messages could not be put aside");
         }
-        for group in &assembly.groups {
-            match group.resend_forgotten_jobs().await {
-                Ok(0) => {}
-                Ok(sent) => {
-                    tracing::warn!(group = group.name, sent, "jobs were forgotten and are called again");
-                }
-                Err(failure) => {
-                    tracing::warn!(group = group.name, cause = %failure, "forgotten jobs could not be looked for");
-                }
-            }
-        }
     }
 }

@@ -10,10 +10,12 @@ pub mod contract;
 pub mod dead_letter;
 pub mod dispatcher;
 pub mod message;
+pub mod outbox;
 pub mod publisher;
 
 pub use back_off::back_off;
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use dispatcher::{Dispatcher, OutboxNotifier};
 pub use message::{Entity, Message};
+pub use outbox::Outboxes;
 pub use publisher::{PublishError, Publisher};

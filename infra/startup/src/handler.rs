@@ -18,7 +18,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::assembly::{Assembly, DEADLINE};
-use crate::outbox::sweep;
 use crate::providers::{Providers, StartError};
 
 /// Runs a group until the process is stopped. A fatal error is one line on standard error and a non-zero exit,
@@ -56,7 +55,8 @@ async fn run(group: Group) -> Result<(), StartError> {
     serve_alone(group, settings, ambient, listener, stopped).await
 }
 
-/// Serves one group, and publishes what it records, until stopped. Delivering is the host's part.
+/// Serves one group, and publishes what it records, until stopped. Delivering is the host's part, and so is to call
+/// the timer that sweeps the outbox: the host may freeze this process between two calls.
 pub async fn serve_alone(
     group: Group,
     settings: Settings,
@@ -68,13 +68,11 @@ pub async fn serve_alone(
     let providers = Providers::open(settings, ambient.clone())?;
     let (dispatcher, inbox) = Dispatcher::new(ambient, providers.store.clone(), providers.publisher.clone());
     let dispatcher = Arc::new(dispatcher);
-    let containers = group.containers.iter().map(|container| container.name).collect();
     let assembly = Arc::new(Assembly::start(providers, vec![group], dispatcher.clone()).await?);
     // Aborted when this function ends.
     let mut background = JoinSet::new();
     background.spawn(assembly.clone().keep_revocations());
-    background.spawn(dispatcher.clone().run(inbox));
-    background.spawn(sweep(dispatcher, containers, assembly.providers.metrics.clone()));
+    background.spawn(dispatcher.run(inbox));
     let body_limit = usize::try_from(entry.body_limit).unwrap_or(usize::MAX);
     let chain = assembly.chain(name, body_limit, DEADLINE);
     let Some(running) = assembly.groups.first() else { return Ok(()) };

@@ -1,11 +1,14 @@
 //! A handler that runs alone publishes for others, and takes what the host of another process delivers.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use coder_config::Settings;
-use coder_core::Ambient;
-use coder_database::{Container, Partition};
+use coder_core::{Actor, ActorKind, Ambient};
+use coder_database::transaction::Act;
+use coder_database::{Container, DocumentStore, Partition, Transaction};
 use coder_embedded::broker::{Delivery, Source, Subscription};
-use coder_embedded::{Options, SqliteBroker};
+use coder_embedded::{Options, SqliteBroker, SqliteStore};
 use coder_handler::{ConsumerFault, Event, Group, Invocation, RouteGroup};
 use coder_queue::{Entity, Message, Publisher as _};
 use coder_startup::handler::serve_alone;
@@ -23,6 +26,18 @@ fn echo() -> Group {
         .container(Container::new("usage"))
         .on_event("echo", "coder.notes.*", answer)
         .service(|_, _| ())
+}
+
+/// A change of the group by another process, which dies before it publishes anything.
+fn transaction(store: Arc<dyn DocumentStore>) -> Transaction {
+    let act = Act {
+        actor: Actor::new(ActorKind::Service, "test"),
+        action: "test".into(),
+        request_id: "r".into(),
+        group: "usage",
+        traceparent: None,
+    };
+    Transaction::new(store, Ambient::system(), "usage", Partition::platform(), act)
 }
 
 async fn next(broker: &SqliteBroker, source: &Source) -> Delivery {
@@ -66,6 +81,19 @@ async fn what_a_handler_alone_records_is_published_and_it_has_a_subscription() {
     let published = next(&elsewhere, &Source::subscription("watcher")).await;
     assert_eq!(published.message.event_type(), "coder.usage.echo.made");
     assert_eq!(published.message.subject.as_deref(), Some("e-1"));
+
+    // What nobody is told of waits for the host's timer.
+    let store = SqliteStore::open(directory.path(), &Options::default(), Ambient::system()).unwrap();
+    store.prepare(&[Container::new("usage")]).await.unwrap();
+    let mut left = transaction(Arc::new(store));
+    left.emit("echo.left", "e-3", json!({}));
+    let _told_to_nobody = left.commit().await.unwrap();
+    let timer = json!({"Data": {"timer": {"IsPastDue": false}}, "Metadata": {}});
+    let answer =
+        reqwest::Client::new().post(format!("{url}/every-sweep-outbox")).body(timer.to_string()).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let swept = next(&elsewhere, &Source::subscription("watcher")).await;
+    assert_eq!(swept.message.event_type(), "coder.usage.echo.left");
 
     let waiting = Message::of_event("e-2", Entity::Events, &event);
     elsewhere.publish(std::slice::from_ref(&waiting)).await.unwrap();

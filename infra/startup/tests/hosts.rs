@@ -11,6 +11,7 @@ use coder_database::transaction::Act;
 use coder_database::{
     Container, Entity, OutboxRecord, Partition, PlatformJob, Query, Record, Repository, Transaction,
 };
+use coder_embedded::broker::Source;
 use coder_handler::events::JobRun;
 use coder_handler::functions::Outcome;
 use coder_handler::{Group, RouteGroup, Running};
@@ -189,6 +190,23 @@ impl Host {
             "Metadata": {"sys": {"MethodName": timer, "UtcNow": now, "RandGuid": "g"}},
         });
         self.running.functions.invoke(&format!("every-{timer}"), envelope, "invocation").await
+    }
+
+    /// Runs a timer between its slots.
+    pub(crate) async fn timer_now(&self, timer: &str) {
+        let outcome = self.running.functions.run_timer(timer, "invocation").await;
+        assert_eq!(outcome, Outcome::Done(Value::Null));
+    }
+
+    /// Takes the messages that the broker has for the group's jobs; answers the ids of the jobs.
+    pub(crate) async fn published(&self) -> Vec<String> {
+        let broker = &self.assembly.providers.broker;
+        let mut jobs = Vec::new();
+        for delivery in broker.receive(&Source::jobs("usage"), 10).await.unwrap() {
+            broker.complete(&delivery.lock).await.unwrap();
+            jobs.extend(delivery.message.subject);
+        }
+        jobs
     }
 
     /// The state of the timer `tidy`.

@@ -156,7 +156,9 @@ async fn timers_are_shown_with_their_runs_and_run_when_asked() {
         "nextDue": ["2026-01-05T12:10:00Z", "2026-01-05T12:20:00Z", "2026-01-05T12:30:00Z"],
     });
     assert_eq!(shown.body["items"][0], expected);
-    assert_eq!(shown.body["items"][1]["timer"], "tidy");
+    let items = shown.body["items"].as_array().unwrap();
+    let names: Vec<_> = items.iter().map(|timer| timer["timer"].as_str().unwrap()).collect();
+    assert_eq!(names, ["other", "repair-jobs", "sweep-outbox", "tidy"]);
     hosts.at("12:10:00");
     hosts.script.timer(&["retry"]);
     host.tick("tidy", false).await;
@@ -176,7 +178,7 @@ async fn timers_are_shown_with_their_runs_and_run_when_asked() {
         async move { host.tick("tidy", false).await }
     });
     hosts.script.waits().await;
-    assert_eq!(get(&host, "/timers").await.body["items"][1]["runningSince"], "2026-01-05T12:20:00Z");
+    assert_eq!(get(&host, "/timers").await.body["items"][3]["runningSince"], "2026-01-05T12:20:00Z");
     hosts.script.open();
     run.await.unwrap();
 }
@@ -188,13 +190,32 @@ async fn a_job_whose_message_was_lost_is_called_again() {
     let id = host.enqueue("work", json!(["do"]), None).await;
     let unknown = host.enqueue("of-another-version", json!(null), None).await;
     hosts.pass(599);
-    assert_eq!(host.running.resend_forgotten_jobs().await.unwrap(), 0);
+    host.timer_now("repair-jobs").await;
+    assert_eq!(host.messages(&id).await.len(), 1);
     hosts.pass(2);
-    assert_eq!(host.running.resend_forgotten_jobs().await.unwrap(), 1);
-    assert_eq!(host.running.resend_forgotten_jobs().await.unwrap(), 0);
+    host.timer_now("repair-jobs").await;
+    host.timer_now("repair-jobs").await;
     assert_eq!((host.messages(&id).await.len(), host.messages(&unknown).await.len()), (2, 1));
     host.deliver(&id).await;
     hosts.pass(3600);
-    assert_eq!(host.running.resend_forgotten_jobs().await.unwrap(), 0);
+    host.timer_now("repair-jobs").await;
+    assert_eq!(host.messages(&id).await.len(), 2);
     assert_eq!(host.job(&id).await.data.state.as_str(), "succeeded");
+}
+
+#[tokio::test]
+async fn a_group_repairs_itself_when_its_host_calls_at_the_slots() {
+    let hosts = Hosts::new();
+    let host = hosts.host().await;
+    let id = host.enqueue("work", json!(["do"]), None).await;
+    // Nobody tells the dispatcher of anything here: only the timer finds the message.
+    hosts.at("12:02:00");
+    host.tick("sweep-outbox", false).await;
+    assert_eq!(host.messages(&id).await, []);
+    assert_eq!(host.published().await, [id.clone()]);
+    // It was taken, and nobody ran the job.
+    hosts.at("12:20:00");
+    host.tick("repair-jobs", false).await;
+    host.tick("sweep-outbox", false).await;
+    assert_eq!(host.published().await, [id]);
 }

@@ -2,10 +2,16 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use coder_core::{OrganizationId, UserId};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
+
+use crate::stream::LiveStream;
+
+/// How long a stream is read; the platform ends it earlier.
+const STREAM: Duration = Duration::from_mins(5);
 
 /// What was answered.
 #[derive(Debug, Clone)]
@@ -162,13 +168,21 @@ impl Client {
         body: Option<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> Reply {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        let credential = self.credential.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        request = match credential {
-            Credential::None => request,
-            Credential::Token(token) => request.bearer_auth(token),
-            Credential::Key(key) => request.header("x-api-key", key),
-        };
+        match self.try_send(method, path, body, headers).await {
+            Ok(reply) => reply,
+            Err(error) => panic!("no answer from {path}: {error:?}"),
+        }
+    }
+
+    /// The same; without a whole answer, the error.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, reqwest::Error> {
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
                 request = request.header("content-type", "application/json");
@@ -178,20 +192,34 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => panic!("no answer from {path}: {error:?}"),
-        };
+        let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = match response.bytes().await {
-            Ok(bytes) => bytes,
-            Err(error) => panic!("the answer from {path} broke off: {error:?}"),
-        };
+        let bytes = response.bytes().await?;
         let body = match serde_json::from_slice(&bytes) {
             Ok(value) => value,
             Err(_) if bytes.is_empty() => Value::Null,
             Err(_) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
         };
-        Reply { status, headers, body }
+        Ok(Reply { status, headers, body })
+    }
+
+    /// Opens a stream of events, after the one with this id.
+    pub async fn stream(&self, path: &str, last_event_id: Option<&str>) -> LiveStream {
+        let request = self.request(Method::GET, path).timeout(STREAM);
+        let request =
+            last_event_id.into_iter().fold(request, |request, id| request.header("last-event-id", id));
+        match request.send().await {
+            Ok(response) if response.status().is_success() => LiveStream::of(response),
+            other => panic!("no stream from {path}: {other:?}"),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match self.credential.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Credential::None => request,
+            Credential::Token(token) => request.bearer_auth(token),
+            Credential::Key(key) => request.header("x-api-key", key),
+        }
     }
 }

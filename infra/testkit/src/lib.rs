@@ -8,11 +8,15 @@
 
 mod client;
 pub mod issuer;
+pub mod killable;
 mod platform;
 mod process;
+mod stream;
 pub mod team;
 
 pub use client::{Client, Reply};
+pub use killable::{KillablePlatform, MovedClock};
 pub use platform::TestPlatform;
 pub use process::HandlerProcess;
+pub use stream::{LiveStream, SentEvent};
 pub use team::Team;

@@ -1,6 +1,7 @@
 //! A whole platform for one test.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use coder_config::Settings;
@@ -38,16 +39,9 @@ impl TestPlatform {
             Ok(directory) => directory,
             Err(error) => panic!("no directory: {error}"),
         };
-        let start = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut settings = Settings::for_tests(directory.path());
-        // Tests send many requests from one address; tests of the limits set their own.
-        settings.limits.address_per_minute = 1_000_000;
-        settings.limits.user_per_minute = 1_000_000;
-        settings.limits.organization_per_minute = 1_000_000;
-        settings.limits.public_per_minute = 1_000_000;
-        settings.limits.writes_per_minute = 1_000_000;
+        let mut settings = settings(directory.path());
         change(&mut settings);
-        Self::start_in(directory, ManualClock::at(start), settings).await
+        Self::start_in(directory, ManualClock::at(start()), settings).await
     }
 
     /// Stops, and starts again with the same data directory, clock and settings, on another free port. Access
@@ -72,17 +66,8 @@ impl TestPlatform {
             Ok(platform) => platform,
             Err(error) => panic!("the platform does not start: {error}"),
         };
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(30))
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
-        let http = match http {
-            Ok(http) => http,
-            Err(error) => panic!("no client: {error}"),
-        };
-        let started = Self { platform, clock, settings, directory, http };
-        started.install_signing_key().await;
-        started
+        install_signing_key(&platform).await;
+        Self { platform, clock, settings, directory, http: client() }
     }
 
     /// A client without a credential.
@@ -91,30 +76,60 @@ impl TestPlatform {
     }
 
     /// The data directory.
-    pub fn data_dir(&self) -> &std::path::Path {
+    pub fn data_dir(&self) -> &Path {
         self.directory.path()
     }
 
     /// Waits for what is under way, so that no lock ends in the middle of it; then moves the clock, runs the timers
     /// whose slot has come, and waits for what follows and for what was to come by then.
     pub async fn advance(&self, by: SignedDuration) {
-        self.platform.settle().await;
-        self.clock.advance(by);
-        self.platform.timers.run_due().await;
-        self.platform.settle().await;
+        advance(&self.platform, || self.clock.advance(by)).await;
     }
 
     /// Waits until all recorded events were delivered, except for what is to come later.
     pub async fn settle(&self) {
         self.platform.settle().await;
     }
+}
 
-    /// Making an RSA key takes a second; a test takes one that was made before.
-    async fn install_signing_key(&self) {
-        let Some(auth) = self.platform.service::<coder_auth::Auth>("auth") else { return };
-        if let Err(error) = auth.install_signing_key(SIGNING_KEY).await {
-            panic!("the signing key cannot be installed: {error}");
-        }
+/// When every test begins.
+pub(crate) fn start() -> Timestamp {
+    START.parse().unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The settings for tests. Tests send many requests from one address; tests of the limits set their own.
+pub(crate) fn settings(data_dir: &Path) -> Settings {
+    let mut settings = Settings::for_tests(data_dir);
+    settings.limits.address_per_minute = 1_000_000;
+    settings.limits.user_per_minute = 1_000_000;
+    settings.limits.organization_per_minute = 1_000_000;
+    settings.limits.public_per_minute = 1_000_000;
+    settings.limits.writes_per_minute = 1_000_000;
+    settings
+}
+
+/// The HTTP client of tests.
+pub(crate) fn client() -> reqwest::Client {
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
+    http.unwrap_or_else(|error| panic!("no client: {error}"))
+}
+
+/// Moves a platform's time when nothing is under way, and waits for what follows.
+pub(crate) async fn advance(platform: &Platform, clock: impl FnOnce()) {
+    platform.settle().await;
+    clock();
+    platform.timers.run_due().await;
+    platform.settle().await;
+}
+
+/// Making an RSA key takes a second; a test takes one that was made before.
+pub(crate) async fn install_signing_key(platform: &Platform) {
+    let Some(auth) = platform.service::<coder_auth::Auth>("auth") else { return };
+    if let Err(error) = auth.install_signing_key(SIGNING_KEY).await {
+        panic!("the signing key cannot be installed: {error}");
     }
 }
 

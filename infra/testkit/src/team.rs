@@ -108,6 +108,9 @@ impl Team {
             "name": "Build", "url": "https://127.0.0.1:9/hook", "topics": ["announcement"], "enabled": false,
         });
         let webhook = self.owner.post("/api/notifications/webhooks", webhook).await.expect(201);
+        platform.settle().await;
+        let template = json!({"title": "{{title}}", "body": "{{body}}"});
+        self.owner.put("/api/notifications/templates/release.announced/en", template).await.expect(200);
         let item = self.owner.get("/api/notifications/inbox?topic=announcement").await.expect(200);
         let mail = self.owner.get("/api/notifications/outbox?topic=announcement").await.expect(200);
         let letter = mail.text("/items/0/text");
@@ -119,7 +122,7 @@ impl Team {
             ("messages", waits.text("/id")),
             ("preferences", "project".to_owned()),
             ("{scope}", project),
-            ("templates", "announcement".to_owned()),
+            ("templates", "release.announced".to_owned()),
             ("{topic}", "en".to_owned()),
             ("outbox", mail.text("/items/0/id")),
             ("notifications/providers", provider.text("/id")),
@@ -271,11 +274,33 @@ impl Team {
 impl TestPlatform {
     /// A new person with an organization of their own, signed in.
     pub async fn register(&self, email: &str, organization: Option<&str>) -> Client {
+        self.nobody().register(email, organization).await
+    }
+
+    /// A new person who joins the organization of `owner` in a role, signed in.
+    pub async fn join(&self, owner: &Client, email: &str, role: &str) -> Client {
+        self.nobody().join(owner, email, role).await
+    }
+
+    /// Signs in with the password of tests.
+    pub async fn login(&self, email: &str) -> Client {
+        self.nobody().login(email).await
+    }
+
+    /// A client with the tokens of an answer.
+    pub async fn signed_in(&self, email: &str, tokens: &Value) -> Client {
+        self.nobody().signed_in(email, tokens).await
+    }
+}
+
+impl Client {
+    /// A new person with an organization of their own, signed in.
+    pub async fn register(&self, email: &str, organization: Option<&str>) -> Client {
         let mut body = json!({"email": email, "password": PASSWORD, "displayName": display_name(email)});
         if let Some(name) = organization {
             body["organizationName"] = json!(name);
         }
-        let reply = self.nobody().post("/api/auth/register", body).await.expect(201);
+        let reply = self.post("/api/auth/register", body).await.expect(201);
         self.signed_in(email, &reply.body).await
     }
 
@@ -286,21 +311,21 @@ impl TestPlatform {
         let body = json!({
             "email": email, "password": PASSWORD, "displayName": display_name(email), "invitationToken": token,
         });
-        let reply = self.nobody().post("/api/auth/register", body).await.expect(201);
+        let reply = self.post("/api/auth/register", body).await.expect(201);
         self.signed_in(email, &reply.body).await
     }
 
     /// Signs in with the password of tests.
     pub async fn login(&self, email: &str) -> Client {
         let body = json!({"email": email, "password": PASSWORD});
-        let reply = self.nobody().post("/api/auth/login", body).await.expect(200);
+        let reply = self.post("/api/auth/login", body).await.expect(200);
         self.signed_in(email, &reply.body).await
     }
 
     /// A client with the tokens of an answer.
     pub async fn signed_in(&self, email: &str, tokens: &Value) -> Client {
         let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
-        let mut client = self.nobody().with_token(text("accessToken"));
+        let mut client = self.with_token(text("accessToken"));
         let me = client.get("/api/auth/me").await.expect(200);
         let parsed = |pointer: &str| me.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         email.clone_into(&mut client.email);
@@ -310,9 +335,7 @@ impl TestPlatform {
         client.organization_id = parsed("/organizationId").and_then(|id| id.parse().ok());
         client
     }
-}
 
-impl Client {
     /// The same person, working in another organization of theirs.
     pub async fn switched_to(mut self, organization: &str) -> Self {
         let body = json!({"organizationId": organization});

@@ -2,14 +2,14 @@
 //! token, and [`send`] as the consumer `send-mail` of `coder.auth.mail.queued`.
 //!
 //! A link must reach no event, log or audit entry. So the mail waits sealed in the partition of what it is about,
-//! the event only says where, and the document goes when the mail has left, or after an hour. An event that is given
-//! up before that is told again (`requeue`).
+//! the event only says where, and the document goes when the mail has left, or after an hour. Until then the consumer
+//! tries; what did not leave by then is a dead letter that says so.
 
 use std::sync::Arc;
 
-use coder_core::{Failure, Timestamp};
-use coder_database::{Entity, Filter, Record, Repository, Transaction};
-use coder_handler::{ConsumerFault, Event, Invocation};
+use coder_core::Failure;
+use coder_database::{Entity, Record, Repository, Transaction};
+use coder_handler::{ConsumerFault, ConsumerOptions, Event, Invocation};
 use coder_mail::{Mail, MailError, Mailer};
 use coder_middleware::Runtime;
 use coder_vault::Sealer;
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::email::EmailAddress;
 use crate::model::CONTAINER;
-use crate::service::{Auth, erasure};
+use crate::service::Auth;
 
 /// The event that a mail waits, without its group.
 const QUEUED: &str = "mail.queued";
@@ -28,8 +28,9 @@ const QUEUED: &str = "mail.queued";
 /// Seconds that a mail is tried to be sent; its link is of little use later.
 const KEPT_SECONDS: i64 = 3600;
 
-/// Seconds after which an event that did not succeed is tried no more: ten attempts, each later than the last.
-const GIVEN_UP_SECONDS: i64 = 20 * 60;
+/// Attempts of the consumer [`send`]: it is the end of the mail that ends them. They come every ten minutes at most and
+/// every five on average, so that the usual ten would soon be used up.
+pub(crate) const ATTEMPTS: ConsumerOptions = ConsumerOptions { max_attempts: 100, ..ConsumerOptions::USUAL };
 
 /// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,8 +105,6 @@ pub struct OutgoingMail {
     pub kind: MailKind,
     /// [`Content`], sealed.
     sealed: String,
-    /// When its event was last told.
-    queued_at: Timestamp,
 }
 
 impl Entity for OutgoingMail {
@@ -153,11 +152,12 @@ impl Postbox {
         let id = format!("mail:{}", runtime.ambient.new_uuid());
         let content = Content { to: to.clone(), text: kind.text(link.expose_secret()) };
         let content = serde_json::to_vec(&content).map_err(Failure::internal)?;
-        let (sealed, queued_at) = (self.sealer.seal(&content, &id), runtime.ambient.now());
-        let mut record = unit.record(&id, OutgoingMail { kind, sealed, queued_at });
+        let sealed = self.sealer.seal(&content, &id);
+        let mut record = unit.record(&id, OutgoingMail { kind, sealed });
         record.expires_at = Some(runtime.ambient.after(KEPT_SECONDS));
         unit.insert(&record)?;
-        queue(unit, &id, kind);
+        let partition = unit.partition().key().0.concat();
+        unit.emit(QUEUED, &id, json!({"mailId": id, "partition": partition, "kind": kind}));
         Ok(())
     }
 
@@ -174,29 +174,6 @@ impl Postbox {
     }
 }
 
-fn queue(unit: &mut Transaction, id: &str, kind: MailKind) {
-    let partition = unit.partition().key().0.concat();
-    unit.emit(QUEUED, id, json!({"mailId": id, "partition": partition, "kind": kind}));
-}
-
-/// Tells once more of mails that still wait after their event was given up, until they lapse.
-pub(crate) async fn requeue(auth: Auth, run: Invocation) -> Result<(), Failure> {
-    let now = auth.runtime.ambient.now();
-    let given_up = now - SignedDuration::from_secs(GIVEN_UP_SECONDS);
-    let waiting = Filter::Le("queuedAt".into(), given_up.to_string().into());
-    for (partition, before) in erasure::everywhere(&run, &auth.postbox.mails, waiting).await? {
-        let mut unit = run.begin(CONTAINER, partition).without_audit();
-        unit.replace(&before, OutgoingMail { queued_at: now, ..before.data.clone() })?;
-        queue(&mut unit, &before.meta.id, before.data.kind);
-        match run.commit(unit).await {
-            // It has left meanwhile.
-            Err(Failure::Stale) => {}
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Queued {
@@ -204,14 +181,19 @@ struct Queued {
     partition: String,
 }
 
-/// Sends a mail that waits, and erases it. One that has gone was sent before, or has lapsed.
+/// Sends a mail that waits, and erases it. One that has gone was sent before, unless so much time has passed that it
+/// must have lapsed.
 pub async fn send(auth: Auth, invocation: Invocation, event: Event) -> Result<(), ConsumerFault> {
     let queued: Queued = event.payload()?;
     let place = json!({"partitionKey": queued.partition});
     let partition = coder_database::Partition::of_document(&invocation.job, &place)
         .ok_or_else(|| ConsumerFault::Reject("the event names no partition".into()))?;
     let postbox = &auth.postbox;
-    let Some(record) = postbox.mails.find(&partition, &queued.mail_id).await? else { return Ok(()) };
+    let Some(record) = postbox.mails.find(&partition, &queued.mail_id).await? else {
+        let lapsed = event.time + SignedDuration::from_secs(KEPT_SECONDS) <= auth.runtime.ambient.now();
+        let reason = "the mail could not leave within an hour; whoever waits for it can ask for another";
+        return if lapsed { Err(ConsumerFault::Reject(reason.into())) } else { Ok(()) };
+    };
     let mailer = postbox.mailer.as_ref().map_err(|error| Failure::internal(error.to_string()))?;
     let sent = match mailer.send(&postbox.open(&record)?).await {
         Ok(()) => Ok(()),

@@ -18,11 +18,11 @@ pub(crate) fn compact(
     payload: &impl Serialize,
 ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let header = json!({"typ": kind, "alg": "RS256", "kid": signer.kid()});
-    let mut signed = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
-    signed.push('.');
-    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(payload)?, &mut signed);
-    let signature = signer.sign(signed.as_bytes())?;
-    signed.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut signed);
-    Ok(signed)
+    let mut compact = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header)?);
+    compact.push('.');
+    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(payload)?, &mut compact);
+    let signature = signer.sign(compact.as_bytes())?;
+    compact.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
+    Ok(compact)
 }

@@ -11,6 +11,8 @@ use jiff::SignedDuration;
 pub(crate) use once::{erase, export, ingest_replay, purge, verify};
 
 use crate::model::{CONTAINER, Head, Trail};
+use crate::service::checkpoints::add_checkpoint;
+use crate::service::evidence::verified;
 use crate::service::{Logging, retried};
 use coder_database::Record;
 
@@ -53,7 +55,7 @@ pub(crate) async fn checkpoint(logging: Logging, run: Invocation) -> Result<()> 
     each(trails, |trail| async move {
         while let Some((id, checkpoint)) = logging.next_checkpoint(trail).await? {
             let mut transaction = run.begin(CONTAINER, trail.config()).without_audit();
-            logging.add_checkpoint(&mut transaction, id, checkpoint)?;
+            add_checkpoint(&mut transaction, id, checkpoint)?;
             run.commit(transaction).await?;
         }
         Ok(())
@@ -111,7 +113,7 @@ async fn verify_and_tell(
     to: u64,
 ) -> Result<()> {
     let verdict = logging.verify(trail, from, to).await?;
-    let (_, name, data) = logging.verified(from, to, verdict);
+    let (_, name, data) = verified(from, to, verdict);
     let mut transaction = run.begin(CONTAINER, trail.config()).without_audit();
     transaction.emit(name, &trail.name(), data);
     run.commit(transaction).await

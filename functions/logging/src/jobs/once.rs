@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::model::{CONTAINER, Erased, Erasure, Trail, WorkStatus};
+use crate::service::evidence::verified;
 use crate::service::{Logging, retried};
 
 /// Attempts after which an export is given up.
@@ -71,7 +72,7 @@ pub(crate) async fn verify(logging: Logging, run: JobRun, input: Value) -> Resul
     }
     let (from, to) = (asked.data.from_seq, asked.data.to_seq);
     let verdict = logging.verify(trail, from, to).await?;
-    let (verification, name, data) = logging.verified(from, to, verdict);
+    let (verification, name, data) = verified(from, to, verdict);
     let mut transaction = run.invocation.begin(CONTAINER, partition).without_audit();
     transaction.replace(&asked, verification)?;
     transaction.emit(name, &trail.name(), data);

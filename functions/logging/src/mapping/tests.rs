@@ -11,6 +11,7 @@ fn event(kind: &str, data: Value) -> Event {
     Event {
         id: "event-1".to_owned(),
         kind: format!("coder.{kind}"),
+        source: "/functions/users".to_owned(),
         subject: "subject".to_owned(),
         time: "2026-01-05T12:00:00Z".parse().unwrap(),
         organization_id: None,

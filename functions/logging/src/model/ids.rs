@@ -42,7 +42,7 @@ impl EntryId {
     }
 
     /// The month in whose bucket the entry is.
-    pub fn month(self) -> Option<Month> {
+    pub fn month(self) -> Month {
         let [high, low, ..] = *self.uuid().as_bytes();
         Month::from_number(u16::from_be_bytes([high, low]))
     }
@@ -56,7 +56,7 @@ mod tests {
     fn an_entry_id_is_the_events_and_names_its_month() {
         let month: Month = "2026-11".parse().unwrap();
         let id = EntryId::of_event(Trail::Platform, month, "event");
-        assert_eq!(id.month(), Some(month));
+        assert_eq!(id.month(), month);
         assert_eq!(id.uuid().get_version_num(), 8);
         assert_eq!(EntryId::of_event(Trail::Platform, month, "event"), id);
         let other = Trail::Organization(coder_core::id::EXAMPLE.into());

@@ -63,10 +63,13 @@ impl Trail {
 pub struct Month(u16);
 
 impl Month {
+    /// The last that there is a number for; it stands for all later ones too.
+    const LAST: Self = Self(u16::MAX);
+
     /// The month of a moment.
     pub fn of(time: Timestamp) -> Self {
         let text = time.max(Timestamp::UNIX_EPOCH).to_string();
-        text.get(..7).and_then(|text| text.parse().ok()).unwrap_or(Self(0))
+        text.get(..7).and_then(|text| text.parse().ok()).unwrap_or(Self::LAST)
     }
 
     /// The month after.
@@ -79,9 +82,9 @@ impl Month {
         self.0
     }
 
-    /// The month of a number; none beyond the year 9999.
-    pub fn from_number(number: u16) -> Option<Self> {
-        (number / 12 + 1970 <= 9999).then_some(Self(number))
+    /// The month of a number.
+    pub fn from_number(number: u16) -> Self {
+        Self(number)
     }
 
     /// Its first moment.
@@ -135,7 +138,8 @@ mod tests {
         assert_eq!(november.next().next().to_string(), "2027-01");
         assert_eq!(november.next().start(), "2026-12-01T00:00:00Z".parse().unwrap());
         assert_eq!("2026-11".parse(), Ok(november));
-        assert_eq!(Month::from_number(november.number()), Some(november));
+        assert_eq!(Month::from_number(november.number()), november);
+        assert!(Month::of(Timestamp::MAX) > november);
         for text in ["", "2026", "2026-13", "2026-00", "1969-12", "2026-1", "config", "20260-1"] {
             assert_eq!(text.parse::<Month>(), Err(()), "{text}");
         }

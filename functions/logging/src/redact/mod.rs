@@ -38,6 +38,13 @@ pub(crate) fn compiled(pattern: &str) -> Result<Regex, String> {
     Ok(regex)
 }
 
+/// A text with what looks like a secret hidden, whatever an organization adds.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let mut text = text.to_owned();
+    Redactor::default().text(&mut text);
+    text
+}
+
 /// A key without case, `_` and `-`.
 fn plain(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()

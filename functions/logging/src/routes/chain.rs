@@ -16,7 +16,8 @@ use serde_json::json;
 use crate::catalogue::{ChainCreate, ChainRead, ChainVerify};
 use crate::model::{CONTAINER, Checkpoint, CheckpointId, Trail, Verification, VerificationId};
 use crate::service::Logging;
-use crate::service::evidence::WINDOW;
+use crate::service::checkpoints::add_checkpoint;
+use crate::service::evidence::{WINDOW, verified};
 
 /// How long a verification is kept, in seconds.
 const KEPT_SECONDS: i64 = 30 * 24 * 3600;
@@ -96,7 +97,7 @@ async fn verify(
     let at_once = to.saturating_sub(from) < WINDOW;
     let verification = if at_once {
         let verdict = logging.verify(trail, from, to).await?;
-        let (verification, name, data) = logging.verified(from, to, verdict);
+        let (verification, name, data) = verified(from, to, verdict);
         unit.emit(name, &trail.name(), data);
         verification
     } else {
@@ -165,7 +166,7 @@ async fn create_checkpoint(
         let detail = "Every entry is covered by a checkpoint already.";
         return Err(Failure::problem(Code::InvalidState, detail));
     };
-    let record = logging.add_checkpoint(&mut unit, id, checkpoint)?;
+    let record = add_checkpoint(&mut unit, id, checkpoint)?;
     let location = format!("/api/logging/checkpoints/{}", record.meta.id);
     let made = unit.commit(Created { location, body: record }).await;
     // Another one was faster: what it made is not this caller's, so the request starts again.

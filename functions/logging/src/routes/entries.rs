@@ -261,9 +261,7 @@ async fn list_entries(
 impl Logging {
     /// An entry by its id; `404` if there is none.
     pub(super) async fn entry(&self, trail: Trail, id: EntryId) -> Result<Record<Entry>> {
-        let missing = || Failure::from(Problem::not_found("entry"));
-        let month = id.month().ok_or_else(missing)?;
-        self.entries.find(&trail.month(month), &id.to_string()).await?.ok_or_else(missing)
+        self.entries.get(&trail.month(id.month()), &id.to_string()).await
     }
 }
 

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::chain::canonical;
-use crate::draft::{Draft, MAX_METADATA_BYTES};
+use crate::draft::{Draft, MAX_MESSAGE, MAX_METADATA_BYTES};
 use crate::model::{Category, EntryActor, EntryChange, Outcome, Severity, Trail};
+use crate::redact;
 use crate::service::Logging;
 use crate::service::filter::MAX_LATE_DAYS;
 
@@ -25,8 +26,8 @@ pub(crate) struct EntryWrite {
     /// What was done: words joined by dots, such as `deploy.release.approved`.
     #[schemars(length(max = 120), regex(pattern = "^[a-z0-9]+([._-][a-z0-9]+)*$"))]
     pub(super) action: String,
-    /// For people.
-    #[schemars(length(min = 1, max = 1000))]
+    /// For people; at most 1,000 characters without the secrets in it.
+    #[schemars(length(min = 1, max = 16_384))]
     pub(super) message: String,
     /// How much it matters.
     #[serde(default)]
@@ -98,6 +99,11 @@ impl EntryWrite {
         let mut faults = Vec::new();
         if let Some(time) = self.time {
             faults.extend(time_fault(pointer, time, now));
+        }
+        let message = redact::without_secrets(&self.message);
+        if message.chars().count() > MAX_MESSAGE {
+            let message = format!("At most {MAX_MESSAGE} characters are accepted.");
+            faults.push(Fault::new(format!("{pointer}/message"), "too_long", message));
         }
         if canonical(&self.metadata.clone().into()).len() > MAX_METADATA_BYTES {
             let message = format!("Metadata has at most {MAX_METADATA_BYTES} bytes.");

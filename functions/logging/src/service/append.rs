@@ -277,7 +277,7 @@ impl Logging {
     }
 
     /// Distinct chains of this container that have entries, for jobs.
-    pub(crate) async fn trails(
+    pub async fn trails(
         &self,
         job: &coder_database::PlatformJob,
         filter: Option<coder_database::Filter>,

@@ -73,19 +73,6 @@ impl Logging {
         Ok(Some((derived(&["checkpoint", &trail.name(), &from.to_string()]).into(), checkpoint)))
     }
 
-    /// Writes a prepared checkpoint in the transaction.
-    pub(crate) fn add_checkpoint(
-        &self,
-        unit: &mut Transaction,
-        id: CheckpointId,
-        checkpoint: Checkpoint,
-    ) -> Result<Record<Checkpoint>> {
-        let Checkpoint { to_seq, merkle_root, .. } = &checkpoint;
-        let data = json!({"checkpointId": id, "toSeq": to_seq, "merkleRoot": merkle_root});
-        unit.emit("checkpoint.created", &id.to_string(), data);
-        unit.create(id, checkpoint)
-    }
-
     async fn signed(&self, payload: &Value) -> Result<Signed> {
         let path = "/internal/checkpoints/sign";
         let answer = self.peers.call("auth", Method::POST, path, Some(payload)).await?;
@@ -123,4 +110,16 @@ impl Logging {
         }
         Ok(Proof { index, size: leaves.len(), path: merkle::path(index, &leaves), checkpoint })
     }
+}
+
+/// Writes a prepared checkpoint in the transaction.
+pub(crate) fn add_checkpoint(
+    unit: &mut Transaction,
+    id: CheckpointId,
+    checkpoint: Checkpoint,
+) -> Result<Record<Checkpoint>> {
+    let Checkpoint { to_seq, merkle_root, .. } = &checkpoint;
+    let data = json!({"checkpointId": id, "toSeq": to_seq, "merkleRoot": merkle_root});
+    unit.emit("checkpoint.created", &id.to_string(), data);
+    unit.create(id, checkpoint)
 }

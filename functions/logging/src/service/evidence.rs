@@ -84,33 +84,28 @@ impl Logging {
         keys.extend(kept.into_iter().map(|key| key.data.jwk));
         Ok(keys)
     }
+}
 
-    /// The state of a verification that has run, and the event that tells of it.
-    pub(crate) fn verified(
-        &self,
-        from_seq: u64,
-        to_seq: u64,
-        verdict: Verdict,
-    ) -> (Verification, &'static str, Value) {
-        let first_bad_seq = verdict.first_bad_seq();
-        let valid = verdict.faults.is_empty();
-        let shown: Vec<_> = verdict.faults.iter().take(100).collect();
-        let (name, data) = if valid {
-            let data = json!({"fromSeq": from_seq, "toSeq": to_seq, "checked": verdict.checked});
-            ("chain.verified", data)
-        } else {
-            ("chain.verification-failed", json!({"firstBadSeq": first_bad_seq, "faults": shown}))
-        };
-        let verification = Verification {
-            status: WorkStatus::Succeeded,
-            from_seq,
-            to_seq,
-            valid: Some(valid),
-            checked: verdict.checked,
-            first_bad_seq,
-            erased: verdict.erased.len() as u64,
-            faults: verdict.faults.into_iter().take(MAX_FAULTS).collect(),
-        };
-        (verification, name, data)
-    }
+/// The state of a verification that has run, and the event that tells of it.
+pub(crate) fn verified(from_seq: u64, to_seq: u64, verdict: Verdict) -> (Verification, &'static str, Value) {
+    let first_bad_seq = verdict.first_bad_seq();
+    let valid = verdict.faults.is_empty();
+    let shown: Vec<_> = verdict.faults.iter().take(100).collect();
+    let (name, data) = if valid {
+        let data = json!({"fromSeq": from_seq, "toSeq": to_seq, "checked": verdict.checked});
+        ("chain.verified", data)
+    } else {
+        ("chain.verification-failed", json!({"firstBadSeq": first_bad_seq, "faults": shown}))
+    };
+    let verification = Verification {
+        status: WorkStatus::Succeeded,
+        from_seq,
+        to_seq,
+        valid: Some(valid),
+        checked: verdict.checked,
+        first_bad_seq,
+        erased: verdict.erased.len() as u64,
+        faults: verdict.faults.into_iter().take(MAX_FAULTS).collect(),
+    };
+    (verification, name, data)
 }

@@ -1,7 +1,6 @@
 //! Exports: entries as lines of a file.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use coder_core::{Failure, Result};
@@ -118,8 +117,7 @@ impl Logging {
             entries: 0,
         };
         if export.data.format == ExportFormat::Csv {
-            // The first line fills no chunk.
-            let _: ControlFlow<()> = add(&mut writing, &format!("{}\r\n", COLUMNS.join(",")));
+            add(&mut writing, &format!("{}\r\n", COLUMNS.join(",")));
         }
         let mut names = HashMap::new();
         loop {
@@ -156,7 +154,7 @@ impl Logging {
             let known: HashMap<_, _> = known.map(|(id, name)| (id.clone(), name.clone())).collect();
             let text = line(export.data.format, &shown(document.body, &known));
             writing.entries += 1;
-            if add(writing, &text).is_break() {
+            if add(writing, &text) {
                 for chunk in writing.chunks.full() {
                     self.write_chunk(&file, writing.written, &chunk, Some(export.data.expires_at)).await?;
                     writing.written += 1;
@@ -260,7 +258,8 @@ impl Logging {
     }
 }
 
-fn add(writing: &mut Writing, text: &str) -> ControlFlow<()> {
+/// Adds text; answers whether a chunk is full.
+fn add(writing: &mut Writing, text: &str) -> bool {
     writing.digest.update(text.as_bytes());
     writing.bytes += text.len() as u64;
     writing.chunks.add(text.as_bytes())

@@ -1,7 +1,5 @@
 //! Files that the group keeps: a bucket of chunks each, with the hash of every chunk.
 
-use std::ops::ControlFlow;
-
 use axum::body::{Body, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,8 +94,8 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Adds bytes.
-    pub(crate) fn add(&mut self, mut bytes: &[u8]) -> ControlFlow<()> {
+    /// Adds bytes; answers whether a chunk is full.
+    pub(crate) fn add(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let room = CHUNK_BYTES - self.open.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -107,7 +105,7 @@ impl Chunks {
             }
             bytes = later;
         }
-        if self.ready.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        !self.ready.is_empty()
     }
 
     /// Full chunks.

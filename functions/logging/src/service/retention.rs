@@ -154,7 +154,7 @@ impl Logging {
             let page = self.first(&search, STRIDE).await?;
             let Some(end) = page.last().and_then(|entry| entry.body["seq"].as_u64()) else { break };
             for document in page {
-                if chunks.add(format!("{}\n", document.body).as_bytes()).is_break() {
+                if chunks.add(format!("{}\n", document.body).as_bytes()) {
                     for chunk in chunks.full() {
                         self.write_chunk(&file, written, &chunk, None).await?;
                         written += 1;

@@ -186,7 +186,7 @@ mod tests {
         let mut place = hub.open(user).unwrap();
         for kind in ["coder.users.team.created", "coder.workflow.gate.opened"] {
             let event = json!({
-                "specversion": "1.0", "id": "e", "type": kind, "subject": "s", "time": "2026-01-05T12:00:00Z",
+                "specversion": "1.0", "id": "e", "source": "/functions/test", "type": kind, "subject": "s", "time": "2026-01-05T12:00:00Z",
                 "organizationid": user, "data": {"approvers": [user, 3], "projectId": "none"},
             });
             hub.hint(&Event::parse(&event).unwrap());

@@ -186,7 +186,8 @@ impl Topic {
     fn holds(&self, data: &Value) -> bool {
         self.when.is_none_or(|(field, wanted)| match &data[field] {
             Value::String(text) => text == wanted,
-            other => other.to_string() == wanted,
+            Value::Bool(flag) => wanted.parse() == Ok(*flag),
+            _ => false,
         })
     }
 }

@@ -12,7 +12,7 @@ const OTHER: &str = "01990c3a-7e3a-7c11-9d2f-5b6a7c8d9e10";
 
 fn event(kind: &str, organization: &str, data: Value) -> Event {
     Event::parse(&json!({
-        "specversion": "1.0", "id": OTHER, "type": kind, "subject": USER, "time": "2026-01-05T12:00:00Z",
+        "specversion": "1.0", "id": OTHER, "source": "/functions/test", "type": kind, "subject": USER, "time": "2026-01-05T12:00:00Z",
         "organizationid": organization, "data": data,
     }))
     .unwrap()

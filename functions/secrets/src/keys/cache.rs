@@ -94,6 +94,8 @@ mod tests {
         assert!(cache.get("a").is_none());
 
         cache.keep("a", DataKey::generate(&ambient));
+        // The task that forgets it sets its timer first.
+        tokio::task::yield_now().await;
         tokio::time::advance(std::time::Duration::from_secs(KEPT_SECONDS.into())).await;
         while !lock(&cache.entries).is_empty() {
             tokio::task::yield_now().await;

@@ -51,6 +51,7 @@ async fn rotate(
     who: OnSecret<SecretRotate>,
     Body(input): Body<RotateInput>,
 ) -> Result<Json<Record<Secret>>> {
+    let mut unit = who.asker.transaction().await?;
     let value = match input.value {
         Some(value) => value,
         None => secrets.generated(who.asker.organization_id, &who.secret).await?,
@@ -60,7 +61,6 @@ async fn rotate(
         return Err(Problem::invalid(faults).into());
     }
     let grace = input.grace_seconds.unwrap_or(who.secret.data.rotation.grace_seconds);
-    let mut unit = who.asker.transaction().await?;
     let new = NewVersion::rotated(value, input.reason, grace);
     let (record, _) = secrets.add_version(&mut unit, &who.trail(), &who.secret, new).await?;
     unit.commit(Json(shown(record, secrets.now()))).await

@@ -3,7 +3,7 @@
 use coder_core::{Code, Failure, Problem, Result};
 use coder_database::Filter;
 use coder_handler::Routes;
-use coder_middleware::{Body, Created, Example, Filters, Json, List, PageOf, Paths, State};
+use coder_middleware::{Body, Created, Example, Filters, Json, List, PageOf, Paths, State, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,8 @@ async fn create(
     who: OnSecret<SecretUpdate>,
     Body(input): Body<VersionInput>,
 ) -> Result<Created<VersionView>> {
+    // First of all: a repeated request gets its first answer, whatever is current by now.
+    let unit = who.asker.transaction().await?;
     let current = who.secret.data.current_version;
     if input.expected_version.is_some_and(|expected| expected != current) {
         let detail = format!("Version {current} is current; look at it before setting another.");
@@ -90,7 +92,7 @@ async fn create(
     if !faults.is_empty() {
         return Err(Problem::invalid(faults).into());
     }
-    added(&secrets, &who, NewVersion::manual(input.value, input.reason)).await
+    added(&secrets, &who, unit, NewVersion::manual(input.value, input.reason)).await
 }
 
 async fn activate(
@@ -98,6 +100,7 @@ async fn activate(
     who: OnSecret<SecretUpdate>,
     Paths(_, number): Paths<SecretId, u32>,
 ) -> Result<Created<VersionView>> {
+    let unit = who.asker.transaction().await?;
     let (organization_id, kind) = (who.asker.organization_id, who.secret.data.kind);
     let former = secrets.version(&who.asker.partition(), &who.secret, number).await?;
     if former.data.state == VersionState::Destroyed {
@@ -110,15 +113,16 @@ async fn activate(
     }
     let value = secrets.unseal(organization_id, &former, kind).await?;
     let reason = Some(format!("Copied from version {number}"));
-    added(&secrets, &who, NewVersion { cause: Cause::Rollback, ..NewVersion::manual(value, reason) }).await
+    added(&secrets, &who, unit, NewVersion { cause: Cause::Rollback, ..NewVersion::manual(value, reason) })
+        .await
 }
 
 async fn added(
     secrets: &Secrets,
     who: &OnSecret<SecretUpdate>,
+    mut unit: Unit,
     new: NewVersion,
 ) -> Result<Created<VersionView>> {
-    let mut unit = who.asker.transaction().await?;
     let (_, version) = secrets.add_version(&mut unit, &who.trail(), &who.secret, new).await?;
     let location = format!("/api/secrets/{}/versions", who.secret.meta.id);
     unit.commit(Created { location, body: VersionView::from(&version) }).await
@@ -160,13 +164,13 @@ async fn change(
     number: u32,
     change: impl Fn(&Version) -> Version,
 ) -> Result<Json<VersionView>> {
+    let mut unit = who.asker.transaction().await?;
     let before = secrets.version(&who.asker.partition(), &who.secret, number).await?;
     let after = change(&before.data);
     if before.data.state == VersionState::Destroyed || before.data.state == after.state {
         let detail = format!("Version {number} is {} already.", word(before.data.state));
         return Err(Failure::problem(Code::InvalidState, detail));
     }
-    let mut unit = who.asker.transaction().await?;
     // What is current is decided by the secret: it must not change meanwhile.
     unit.replace(&who.secret, who.secret.data.clone())?;
     let (record, _) = unit.replace(&before, after)?;

@@ -118,7 +118,7 @@ mod tests {
 
     fn look(today: i64, before: impl IntoIterator<Item = i64>) -> Option<i64> {
         unusual(Decimal::from_units(today), before.into_iter().map(Decimal::from_units).collect())
-            .map(|expected| expected.rounded())
+            .map(Decimal::rounded)
     }
 
     #[test]

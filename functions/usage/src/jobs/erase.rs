@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use coder_core::{Failure, OrganizationId, Result, UserId};
+use coder_database::claim::{Claim, claim_id};
 use coder_database::{
     Entity, Filter, Operation, Partition, Query, Record, Repository, StoreError, Transaction,
 };
