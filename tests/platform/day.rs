@@ -1,6 +1,8 @@
 //! A team's day across all groups, on a real process that is killed twice: in the middle of a burst of requests, and
 //! right after it has accepted long work. In the evening the books of every group agree with what was acknowledged.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod books;
 mod burst;
 mod office;

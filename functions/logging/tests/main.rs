@@ -1,5 +1,5 @@
 //! The group over HTTP, on a whole platform of its own for each test.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod alerts;
 mod appending;

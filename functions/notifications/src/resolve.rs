@@ -239,6 +239,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table, a row for each case")]
     fn the_table_of_layers() {
         use Criticality::{Critical, High, Low, Medium};
         use Layer::{Organization, Platform, Project, User};

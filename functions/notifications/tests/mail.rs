@@ -15,6 +15,17 @@ use crate::servers::smtp::{Does, SmtpServer};
 const OUTBOX: &str = "/api/notifications/outbox";
 pub(crate) const PROVIDERS: &str = "/api/notifications/providers";
 
+/// A team in which only the member gets mail that nobody asked for: what happens in a test raises alerts to owners and
+/// administrators, and their mail would be in the way.
+pub(crate) async fn team(platform: &TestPlatform) -> Team {
+    let team = Team::of(platform).await;
+    let no_mail = json!({"channels": {"email": {"enabled": false}}});
+    for person in [&team.owner, &team.admin] {
+        person.patch("/api/notifications/preferences/me", no_mail.clone()).await.expect(200);
+    }
+    team
+}
+
 pub(crate) async fn provider(admin: &Client, server: &SmtpServer, priority: i32) -> String {
     let provider = json!({
         "kind": "smtp", "priority": priority,
@@ -66,7 +77,7 @@ pub(crate) async fn internal(platform: &TestPlatform, message: Value) {
 #[tokio::test]
 async fn without_a_provider_mail_is_kept_and_escaped() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     say(&team, "About <script>alert(1)</script>\u{202e}", "high").await;
     platform.settle().await;
     let mails = outbox(&team).await;
@@ -95,7 +106,7 @@ async fn without_a_provider_mail_is_kept_and_escaped() {
 #[tokio::test]
 async fn a_mail_server_gets_the_whole_mail() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     let server = SmtpServer::start().await;
     let id = provider(&team.admin, &server, 0).await;
     say(&team, "Nächtlicher Bau", "medium").await;
@@ -128,7 +139,7 @@ async fn a_mail_server_gets_the_whole_mail() {
 #[tokio::test]
 async fn a_server_that_refuses_for_now_or_hangs_up_is_asked_again() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     let server = SmtpServer::start().await;
     server.will([Does::AnswersRecipient("451 4.2.0 later"), Does::Drops]);
     provider(&team.admin, &server, 0).await;
@@ -151,7 +162,7 @@ async fn a_server_that_refuses_for_now_or_hangs_up_is_asked_again() {
 #[tokio::test]
 async fn attempts_end_with_the_criticality() {
     let platform = TestPlatform::start().await;
-    let mut team = Team::of(&platform).await;
+    let mut team = team(&platform).await;
     let server = SmtpServer::start().await;
     server.will([Does::AnswersMail("452 4.3.1 full"); 20]);
     provider(&team.admin, &server, 0).await;
@@ -170,7 +181,7 @@ async fn attempts_end_with_the_criticality() {
 #[tokio::test]
 async fn a_dead_address_is_left_alone_until_it_changes() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     let (server, unused) = (SmtpServer::start().await, SmtpServer::start().await);
     server.will([Does::AnswersRecipient("550 5.1.1 nobody here")]);
     provider(&team.admin, &server, 1).await;
@@ -208,7 +219,7 @@ async fn a_dead_address_is_left_alone_until_it_changes() {
 #[tokio::test]
 async fn a_secret_is_sealed_and_erased() {
     let platform = TestPlatform::start().await;
-    let mut team = Team::of(&platform).await;
+    let mut team = team(&platform).await;
     let message = json!({
         "organizationId": team.organization_id, "topic": "announcement", "title": "Your link", "sensitive": true,
         "body": "Open https://app.example.com/reset#token=t0k3n", "recipients": ["email:ada@example.com"],
@@ -243,7 +254,7 @@ async fn a_secret_is_sealed_and_erased() {
 #[tokio::test]
 async fn production_masks_a_secret() {
     let platform = TestPlatform::start_with(|settings| settings.environment = Environment::Production).await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     let message = json!({
         "organizationId": team.organization_id, "topic": "announcement", "title": "Your link", "sensitive": true,
         "body": "The token is t0k3n.", "recipients": ["email:ada@example.com"],
@@ -256,7 +267,7 @@ async fn production_masks_a_secret() {
 #[tokio::test]
 async fn own_words_are_used_in_mail() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     let template = json!({
         "channel": "email", "subject": "[Acme] {{title}}", "body": "Dear {{user.name}}: {{body}}",
         "html": "<p>{{title}}</p><a href=\"{{actionUrl}}\">{{actionLabel}}</a>",
@@ -274,7 +285,7 @@ async fn own_words_are_used_in_mail() {
 #[tokio::test]
 async fn one_click_stops_the_mail_of_a_topic() {
     let platform = TestPlatform::start().await;
-    let team = Team::of(&platform).await;
+    let team = team(&platform).await;
     say(&team, "Too much", "medium").await;
     platform.settle().await;
     let mails = outbox(&team).await;

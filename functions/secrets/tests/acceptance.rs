@@ -197,6 +197,9 @@ async fn a_new_data_key_encrypts_every_value_again() {
 
     let started = owner.post("/api/secrets/keys/rotate", json!({})).await.expect(202);
     world.platform.settle().await;
+    let job = world.stored(&started.text("/jobId")).await;
+    assert_eq!((&job["state"], &job["result"]["versions"]), (&json!("succeeded"), &json!(3)));
+    assert!(started.header("location").ends_with(&started.text("/jobId")));
     let key = started.text("/dataKeyId");
     for id in &ids {
         let versions = owner.get(&format!("{}/versions", at(id))).await.expect(200);

@@ -10,7 +10,6 @@ mod keys;
 mod leaks;
 mod lifecycle;
 mod outage;
-mod proofs;
 mod resolving;
 mod rotation;
 mod validation;

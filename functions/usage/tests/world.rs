@@ -6,15 +6,14 @@ use std::sync::Arc;
 use coder_config::Settings;
 use coder_core::{Ambient, ManualClock, OrganizationId, OsEntropy};
 use coder_database::{Entity, Filter, Partition, PlatformJob, Query, Transaction};
+use coder_handler::Invocation;
 use coder_handler::functions::Outcome as Answered;
-use coder_handler::{ConsumerFault, Event, Invocation};
 use coder_startup::outbox::LeftForTheSweep;
 use coder_startup::{Assembly, Providers};
 use coder_testkit::{Client, Reply, TestPlatform};
 use coder_usage::decimal::Decimal;
 use coder_usage::model::{CONTAINER, Subject, config};
 use coder_usage::service::{Acting, Incoming, Outcome, Usage};
-use coder_usage::{events, jobs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -86,7 +85,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) usage: Usage,
     pub(crate) organization: OrganizationId,
-    _assembly: Assembly,
+    assembly: Assembly,
     _directory: TempDir,
 }
 
@@ -100,7 +99,7 @@ impl World {
         let assembly = Assembly::start(providers, groups, Arc::new(LeftForTheSweep)).await.unwrap();
         let usage = assembly.groups[0].service::<Usage>().unwrap();
         let organization = ambient.new_id();
-        Self { clock, usage, organization, _assembly: assembly, _directory: directory }
+        Self { clock, usage, organization, assembly, _directory: directory }
     }
 
     /// What jobs run with.
@@ -114,36 +113,15 @@ impl World {
         self.usage.ingest(Acting::Job(&self.invocation()), self.organization, events).await.unwrap()
     }
 
-    /// Runs a timer, whether it ran before in its slot or not.
+    /// Runs a timer now.
     pub(crate) async fn every(&self, timer: &str) {
-        let (usage, run) = (self.usage.clone(), self.invocation());
-        let outcome = match timer {
-            "expire" => jobs::expire(usage, run).await,
-            "roll" => jobs::roll(usage, run).await,
-            "budgets" => jobs::budgets(usage, run).await,
-            "anomalies" => jobs::anomalies(usage, run).await,
-            "reconcile" => jobs::reconcile(usage, run).await,
-            "close" => jobs::close(usage, run).await,
-            other => unreachable!("there is no timer {other}"),
-        };
-        outcome.unwrap();
+        let outcome = self.assembly.groups[0].functions.run_timer(timer, "test").await;
+        assert_eq!(outcome, Answered::Done(Value::Null), "{timer}");
     }
 
-    /// Delivers an event of another group, whether it was delivered before or not.
+    /// Hands an event of another group to one consumer, whether it had it before or not.
     pub(crate) async fn tell(&self, consumer: &str, event: &Value) -> Answered {
-        let (usage, run, event) = (self.usage.clone(), self.invocation(), Event::parse(event).unwrap());
-        let outcome = match consumer {
-            "membership" => events::end_membership(usage, run, event).await,
-            "project" => events::end_scope(usage, run, event).await,
-            "purge-user" => events::purge_user(usage, run, event).await,
-            "purge-organization" => events::purge_organization(usage, run, event).await,
-            _ => events::meter(usage, run, event).await,
-        };
-        match outcome {
-            Ok(()) => Answered::Done(Value::Null),
-            Err(ConsumerFault::Retry(failure)) => Answered::Retry(failure.to_string()),
-            Err(ConsumerFault::Reject(reason)) => Answered::Reject(reason),
-        }
+        self.assembly.groups[0].functions.consume(consumer, event, "test").await
     }
 
     /// An event of another group in this organization.

@@ -148,7 +148,7 @@ impl Team {
         platform.settle().await;
         let groups = &platform.platform.assembly.groups;
         for group in groups.iter().filter(|group| group.name == "logging") {
-            group.functions.invoke("every-evaluate-alerts", Value::Null, "test").await;
+            group.functions.run_timer("evaluate-alerts", "test").await;
         }
         platform.settle().await;
         let alerts = owner.get(&format!("/api/logging/alerts?ruleId={}", rule.text("/id"))).await.expect(200);

@@ -105,7 +105,8 @@ pub(super) async fn of_secrets(people: &People, books: &Books) {
     assert_eq!(active[0]["encryptions"], books.secrets.len());
 }
 
-/// Every accepted job has succeeded, once, but for the one that cannot; timers did each slot once; no event was given up.
+/// Every accepted job has succeeded, once, but for the one that cannot; timers did each slot once; no event was given
+/// up.
 pub(super) async fn of_operations(people: &People, books: &Books) {
     for group in GROUPS {
         let operations = format!("/api/{group}/operations");

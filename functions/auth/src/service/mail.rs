@@ -190,7 +190,8 @@ pub async fn send(auth: Auth, invocation: Invocation, event: Event) -> Result<()
         .ok_or_else(|| ConsumerFault::Reject("the event names no partition".into()))?;
     let postbox = &auth.postbox;
     let Some(record) = postbox.mails.find(&partition, &queued.mail_id).await? else {
-        let lapsed = event.time + SignedDuration::from_secs(KEPT_SECONDS) <= auth.runtime.ambient.now();
+        let age = auth.runtime.ambient.now().duration_since(event.time);
+        let lapsed = age >= SignedDuration::from_secs(KEPT_SECONDS);
         let reason = "the mail could not leave within an hour; whoever waits for it can ask for another";
         return if lapsed { Err(ConsumerFault::Reject(reason.into())) } else { Ok(()) };
     };

@@ -216,11 +216,10 @@ fn policy(criticality: Criticality) -> (u32, i64) {
     }
 }
 
-/// A pause of any length up to twice the last one's most (full jitter), in seconds.
+/// A pause of any length up to one that doubles with each attempt (full jitter), in whole seconds, at least one.
 fn jittered(ambient: &Ambient, attempts: u32, cap: i64) -> i64 {
-    let most = cap.min(1_i64 << attempts.min(30));
-    i64::try_from(u64::from_be_bytes(ambient.random()) % most.unsigned_abs().saturating_add(1))
-        .unwrap_or(most)
+    let most = cap.min(1_i64 << attempts.min(30)).max(1);
+    1 + i64::try_from(u64::from_be_bytes(ambient.random()) % most.unsigned_abs()).unwrap_or(0)
 }
 
 /// Forgets the body of a sensitive mail; one that still waits is given up.
@@ -345,7 +344,7 @@ mod tests {
             assert_eq!(most, attempts);
             for attempt in 0..40 {
                 let pause = jittered(&ambient, attempt, cap);
-                assert!((0..=cap.min(1 << attempt.min(30))).contains(&pause), "{attempt}: {pause}");
+                assert!((1..=cap.min(1 << attempt.min(30))).contains(&pause), "{attempt}: {pause}");
             }
         }
     }

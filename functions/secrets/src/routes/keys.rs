@@ -1,9 +1,10 @@
 //! Data keys: their state, and replacing the active one.
 
-use coder_core::{Result, Timestamp};
+use coder_core::{Result, StoredAnswer, Timestamp};
 use coder_database::{Filter, Record};
 use coder_handler::Routes;
-use coder_middleware::{Accepted, Allowed, Example, Filters, Json, List, PageOf, State};
+use coder_middleware::answer::{describe_json, render_json};
+use coder_middleware::{Allowed, Answer, Example, Filters, Json, List, OperationDescription, PageOf, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -99,6 +100,21 @@ impl Example for Started {
     }
 }
 
+/// `202` with the job's address.
+#[derive(Debug, Clone)]
+pub struct StartedJob(Started);
+
+impl Answer for StartedJob {
+    fn describe(operation: &mut OperationDescription) {
+        describe_json::<Started>(operation, 202, "Accepted; the work goes on.", &["Location"]);
+    }
+
+    fn render(&self) -> Result<StoredAnswer> {
+        let location = format!("/api/secrets/operations/jobs/{}", self.0.job_id);
+        render_json(202, &self.0, vec![("location".to_owned(), location)])
+    }
+}
+
 async fn list(
     State(secrets): State<Secrets>,
     who: Allowed<KeyRead>,
@@ -110,10 +126,10 @@ async fn list(
     Ok(Json(PageOf { items, next_cursor: page.next_cursor }))
 }
 
-async fn rotate(State(secrets): State<Secrets>, who: Allowed<KeyRotate>) -> Result<Accepted<Started>> {
+async fn rotate(State(secrets): State<Secrets>, who: Allowed<KeyRotate>) -> Result<StartedJob> {
     let mut unit = who.transaction(CONTAINER).await?;
     let key = secrets.keys.rotate(&mut unit).await?;
     let input = json!({"organizationId": who.organization_id});
     let job = coder_jobs::enqueue(&mut unit, "reencrypt", input, None)?;
-    unit.commit(Accepted(Started { data_key_id: key.id, job_id: job.meta.id })).await
+    unit.commit(StartedJob(Started { data_key_id: key.id, job_id: job.meta.id })).await
 }
