@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use coder_config::Settings;
 use coder_core::id::Uuid;
+use coder_core::permission::BuiltInRole;
 use coder_core::{
     Actor, ActorKind, Ambient, Caller, Credential, ManualClock, OrganizationId, OsEntropy, Pattern, Scope,
     Timestamp, UserId,
@@ -112,6 +113,12 @@ impl Reply {
 }
 
 impl World {
+    /// Whether a refusal names a permission that owners alone hold, of whichever group.
+    pub(crate) fn names_an_owners_permission(&self, refusal: &str) -> bool {
+        let owners = self.users.runtime.catalogue.iter().filter(|one| one.held_by == BuiltInRole::Owner);
+        owners.map(|one| format!("`{}`", one.name)).any(|name| refusal.contains(&name))
+    }
+
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(START.parse().unwrap());

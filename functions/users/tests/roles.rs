@@ -11,10 +11,12 @@ async fn an_admin_cannot_make_a_role_with_more_than_they_hold() {
     let admin = world.member("Ben", &ada, &["admin"]).await;
     for permissions in [json!(["users.organization.delete"]), json!(["users.*"]), json!(["*"])] {
         let refused = world.post(&admin, "/roles", json!({"name": "boss", "permissions": permissions})).await;
-        assert!(refused.refused(403, "forbidden").contains("`users.organization.delete`"));
+        let detail = refused.refused(403, "forbidden");
+        assert!(world.names_an_owners_permission(&detail), "{detail}");
     }
     let heir = world.post(&admin, "/roles", json!({"name": "boss", "inherits": ["owner"]})).await;
-    assert!(heir.refused(403, "forbidden").contains("`users.organization.delete`"));
+    let detail = heir.refused(403, "forbidden");
+    assert!(world.names_an_owners_permission(&detail), "{detail}");
     world.post(&ada, "/roles", json!({"name": "boss", "inherits": ["owner"]})).await.expect(201);
     // What an owner made, an admin neither changes nor gives.
     world.patch(&admin, "/roles/boss", json!({"description": "x"})).await.refused(403, "forbidden");

@@ -211,7 +211,7 @@ fn jobs_are_queued_listed_shown_and_cancelled_without_a_platform() {
     for word in ["TIMER", "users/expire", "0 */10 * * * *", "never ran"] {
         assert!(timers.contains(word), "no `{word}` in:\n{timers}");
     }
-    let history = jobs(&["history", "expire"]);
+    let history = jobs(&["history", "--group", "users", "expire"]);
     assert!(history.contains("next ") && history.contains("no run is kept"), "{history}");
     let queued =
         jobs(&["run", "users", "expire", "--at", "2100-01-31T09:30:00Z", "--input", "[1]", "--json"]);
@@ -232,7 +232,7 @@ fn jobs_are_queued_listed_shown_and_cancelled_without_a_platform() {
 fn what_is_wrong_with_a_jobs_command_is_said_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("data")).unwrap();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["jobs", "list", "--data-dir", "nowhere"], "name it with `--data-dir`"),
         (&["jobs", "list", "--data-dir", "data", "--group", "no"], "choose from"),
         (&["jobs", "list", "--data-dir", "data", "--state", "lost"], "choose from"),
@@ -241,6 +241,8 @@ fn what_is_wrong_with_a_jobs_command_is_said_with_what_to_do() {
         (&["jobs", "run", "--data-dir", "data", "users", "expire", "--at", "noon"], "2026-01-31T09:30:00Z"),
         (&["jobs", "run", "--data-dir", "data", "users", "expire", "--input", "{a"], "no JSON"),
         (&["jobs", "history", "--data-dir", "data", "dance"], "`coder jobs history` lists"),
+        // Every group has it.
+        (&["jobs", "history", "--data-dir", "data", "sweep-outbox"], "choose with `--group` from auth, "),
     ];
     for (arguments, word) in cases {
         let (status, lines) = refused(directory.path(), arguments, &[]);

@@ -94,7 +94,7 @@ async fn list(
     for month in [this, this.previous()] {
         if items.iter().all(|item| item.month != month) {
             let open = usage.statement(who.organization_id, &setup, month, true).await?;
-            if month == this || !open.lines.is_empty() {
+            if !open.lines.is_empty() {
                 items.push(open.into());
             }
         }
@@ -116,9 +116,13 @@ async fn get(
         return Ok(Json(closed.data));
     }
     let this = Month::of(usage.now());
-    if month != this && month != this.previous() {
-        return Err(Problem::not_found("statement").into());
+    if month == this || month == this.previous() {
+        let setup = usage.setup(who.organization_id).await?;
+        let open = usage.statement(who.organization_id, &setup, month, true).await?;
+        // A month in which nothing was used has no statement, neither now nor later.
+        if !open.lines.is_empty() {
+            return Ok(Json(open));
+        }
     }
-    let setup = usage.setup(who.organization_id).await?;
-    Ok(Json(usage.statement(who.organization_id, &setup, month, true).await?))
+    Err(Problem::not_found("statement").into())
 }
