@@ -212,10 +212,10 @@ async fn a_group_repairs_itself_when_its_host_calls_at_the_slots() {
     hosts.at("12:02:00");
     host.tick("sweep-outbox", false).await;
     assert_eq!(host.messages(&id).await, []);
-    assert_eq!(host.published().await, [id.clone()]);
+    assert_eq!(host.published().await, [id.as_str()]);
     // It was taken, and nobody ran the job.
     hosts.at("12:20:00");
     host.tick("repair-jobs", false).await;
     host.tick("sweep-outbox", false).await;
-    assert_eq!(host.published().await, [id]);
+    assert_eq!(host.published().await, [id.as_str()]);
 }

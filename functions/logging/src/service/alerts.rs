@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coder_core::{Code, Failure, Result, Timestamp};
-use coder_database::{Direction, Filter, Query, Record, Transaction};
+use coder_database::{Direction, Filter, Record, Transaction};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -236,12 +236,6 @@ impl Logging {
             Err(failure) if failure.code() == Some(Code::AlreadyExists) => Ok(false),
             outcome => outcome.map(|()| true),
         }
-    }
-
-    /// The page of the last alerts of a chain, for operators.
-    pub async fn open_alerts(&self, trail: Trail, most: u32) -> Result<Vec<Record<Alert>>> {
-        let query = Query::new(None).order_by("createdAt", Direction::Descending).limit(most);
-        Ok(self.alerts.page(&trail.config(), &query).await?.0)
     }
 }
 
