@@ -10,7 +10,7 @@ async fn an_open_stream_hears_of_an_assignment_and_the_assigner_of_nothing() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;
     let before = (unread(&team.member).await, inbox(&team.admin, "?state=all").await.len());
-    let mut stream = Listener::open(&platform, &team.member, "", None).await;
+    let mut stream = Listener::open(&team.member, "", None).await;
     let first = stream.next().await;
     assert_eq!((first.event.as_str(), &first.data["unread"]), ("counts", &json!(before.0)));
 
@@ -35,7 +35,7 @@ async fn an_open_stream_hears_of_an_assignment_and_the_assigner_of_nothing() {
 async fn a_cut_stream_goes_on_where_it_was() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;
-    let mut stream = Listener::open(&platform, &team.member, "", None).await;
+    let mut stream = Listener::open(&team.member, "", None).await;
     stream.next().await;
     assign(&platform, &team, &team.admin, &[&team.member], "ENG-1").await;
     let last = stream.next().await;
@@ -43,7 +43,7 @@ async fn a_cut_stream_goes_on_where_it_was() {
     assign(&platform, &team, &team.admin, &[&team.member], "ENG-2").await;
     assign(&platform, &team, &team.admin, &[&team.member], "ENG-3").await;
 
-    let mut stream = Listener::open(&platform, &team.member, "", Some(&last.id)).await;
+    let mut stream = Listener::open(&team.member, "", Some(&last.id)).await;
     let mut told = Vec::new();
     for _ in 0..3 {
         let event = stream.next().await;
@@ -53,7 +53,7 @@ async fn a_cut_stream_goes_on_where_it_was() {
     assert_eq!(told, [created("ENG-2"), created("ENG-3"), ("counts".to_owned(), json!(null))]);
 
     // A place that this inbox never had: the client reads the list again.
-    let mut stream = Listener::open(&platform, &team.member, "", Some("100000")).await;
+    let mut stream = Listener::open(&team.member, "", Some("100000")).await;
     assert_eq!(stream.next().await.event, "reset");
 }
 
@@ -86,9 +86,9 @@ async fn more_than_can_be_replayed_is_a_reset() {
         assert!(unit.commit().await.unwrap().outbox.is_empty());
     }
     let after = |seq: u64| seq.to_string();
-    let mut stream = Listener::open(&platform, &team.member, "", Some(&after(first))).await;
+    let mut stream = Listener::open(&team.member, "", Some(&after(first))).await;
     assert_eq!(stream.next().await.event, "reset");
-    let mut stream = Listener::open(&platform, &team.member, "", Some(&after(first + 1))).await;
+    let mut stream = Listener::open(&team.member, "", Some(&after(first + 1))).await;
     for n in 0..500 {
         let event = stream.next().await;
         assert_eq!((event.event.as_str(), event.id), ("inbox.created", after(first + 2 + n)));
@@ -102,24 +102,22 @@ async fn five_streams_are_enough_and_a_revoked_session_has_none() {
     let team = Team::of(&platform).await;
     let mut streams = Vec::new();
     for _ in 0..5 {
-        streams.push(Listener::open(&platform, &team.viewer, "", None).await);
+        streams.push(Listener::open(&team.viewer, "", None).await);
     }
-    let sixth = Listener::ask(&platform, &team.viewer, "", None).await;
-    assert_eq!(sixth.status(), 429);
-    assert!(sixth.headers().contains_key("retry-after"));
+    let sixth = team.viewer.get("/api/notifications/stream").await.expect_problem(429, "rate_limited");
+    assert!(!sixth.header("retry-after").is_empty());
     team.viewer.post("/api/auth/logout", json!({})).await;
     for stream in &mut streams {
         assert!(stream.ends().await);
     }
-    let nobody = Listener::ask(&platform, &platform.nobody(), "", None).await;
-    assert_eq!(nobody.status(), 401);
+    platform.nobody().get("/api/notifications/stream").await.expect_problem(401, "unauthenticated");
 }
 
 #[tokio::test]
 async fn open_views_are_hinted_at_what_they_follow_and_may_see() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;
-    let mut stream = Listener::open(&platform, &team.viewer, "?topics=gate.*,run.completed", None).await;
+    let mut stream = Listener::open(&team.viewer, "?topics=gate.*,run.completed", None).await;
     stream.next().await;
     let project = team.parameter("/api/users/projects/{projectId}", "projectId");
     for (group, name, data) in [

@@ -1,4 +1,4 @@
-//! What the scenarios share: events as other groups publish them, and a stream that is read event by event.
+//! What the scenarios share: events as other groups publish them, and a stream whose events must come soon.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use coder_database::transaction::Act;
 use coder_database::{Partition, Transaction};
 use coder_handler::functions::Outcome;
 use coder_notifications::service::Notifications;
-use coder_testkit::{Client, Team, TestPlatform};
+use coder_testkit::{Client, LiveStream, SentEvent, Team, TestPlatform};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -99,80 +99,23 @@ pub(crate) async fn mail_delivery(team: &Team, to: &Client, topic: &str) -> Valu
     items.iter().find(|one| one["userId"] == json!(to.user_id)).unwrap().clone()
 }
 
-/// One event of a stream.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Told {
-    pub(crate) id: String,
-    pub(crate) event: String,
-    pub(crate) data: Value,
-}
-
 /// An open stream.
-pub(crate) struct Listener {
-    response: reqwest::Response,
-    text: String,
-}
+pub(crate) struct Listener(LiveStream);
 
 impl Listener {
     /// Opens the stream of somebody.
-    pub(crate) async fn open(
-        platform: &TestPlatform,
-        client: &Client,
-        query: &str,
-        last: Option<&str>,
-    ) -> Self {
-        let response = Self::ask(platform, client, query, last).await;
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, text: String::new() }
-    }
-
-    /// Asks for a stream, whatever the answer.
-    pub(crate) async fn ask(
-        platform: &TestPlatform,
-        client: &Client,
-        query: &str,
-        last: Option<&str>,
-    ) -> reqwest::Response {
-        let url = format!("{}/api/notifications/stream{query}", platform.platform.url());
-        let mut request = reqwest::Client::new().get(url).bearer_auth(client.token());
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
-        }
-        request.send().await.unwrap()
+    pub(crate) async fn open(client: &Client, query: &str, last: Option<&str>) -> Self {
+        Self(client.stream(&format!("/api/notifications/stream{query}"), last).await)
     }
 
     /// The next event; the test fails if none comes within two seconds.
-    pub(crate) async fn next(&mut self) -> Told {
-        let event = tokio::time::timeout(Duration::from_secs(2), self.read()).await;
-        event.unwrap().unwrap()
+    pub(crate) async fn next(&mut self) -> SentEvent {
+        tokio::time::timeout(Duration::from_secs(2), self.0.next()).await.unwrap().unwrap()
     }
 
     /// Whether the server ends the stream within ten seconds.
     pub(crate) async fn ends(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_secs(10), async { while self.read().await.is_some() {} })
-            .await
-            .is_ok()
+        let end = async { while self.0.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(10), end).await.is_ok()
     }
-
-    async fn read(&mut self) -> Option<Told> {
-        loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.text = rest;
-                if let Some(told) = parse(&block) {
-                    return Some(told);
-                }
-                continue;
-            }
-            let chunk = self.response.chunk().await.ok()??;
-            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-    }
-}
-
-fn parse(block: &str) -> Option<Told> {
-    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-    let data = serde_json::from_str(&field("data: ")?).unwrap();
-    Some(Told { id: field("id: ")?, event: field("event: ")?, data })
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coder_core::{OrganizationId, UserId};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
@@ -194,7 +195,9 @@ impl Client {
         }
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await?;
+        // A stream ends when its client leaves: whoever wants what is in it opens it with `stream`.
+        let streams = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if streams { Vec::new() } else { response.bytes().await?.to_vec() };
         let body = match serde_json::from_slice(&bytes) {
             Ok(value) => value,
             Err(_) if bytes.is_empty() => Value::Null,
