@@ -204,7 +204,7 @@ async fn list(
     if list.order.1 == coder_database::Direction::Descending {
         views.reverse();
     }
-    list.slice(&views, "templates").map(Json)
+    list.slice(&views, &format!("templates of {}", who.organization_id)).map(Json)
 }
 
 async fn get(
