@@ -2,7 +2,7 @@
 //! its organization's hash chain.
 //!
 //! Entry points: [`route_group`] for the platform, [`chain`] for how entries are hashed and verified (also by an
-//! auditor's tool), [`mapping`] for how events become entries, [`service::append`] for how they get their number.
+//! auditor's tool), the module `mapping` for how events become entries, [`service::append`] for how they get their number.
 
 pub mod catalogue;
 pub mod chain;
