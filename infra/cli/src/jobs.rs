@@ -29,7 +29,7 @@ pub(crate) struct Jobs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List one-time jobs, the newest first
+    /// List one-time jobs, the newest first, and the timers with their next times
     List(List),
     /// Show a job whole, secrets masked
     Show(One),
@@ -37,7 +37,7 @@ enum Command {
     Run(Run),
     /// Cancel a job: at once if it waits, at its next step if it runs
     Cancel(One),
-    /// Show the timers with their next times, or the last runs of one
+    /// Show the last runs of a timer; without a name, of every timer the last
     History(History),
 }
 
@@ -142,10 +142,18 @@ async fn list(data: &Data, wanted: List, json: bool) -> anyhow::Result<()> {
     }
     views.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     views.truncate(wanted.limit as usize);
+    // Whoever asks for jobs of one name or state does not ask for timers.
+    let timers = if filter.job.is_none() && filter.state.is_none() {
+        timer_views(data, &data.groups(wanted.group.as_deref())?).await?
+    } else {
+        Vec::new()
+    };
     if json {
-        line(&json!(views));
-    } else if views.is_empty() {
-        terminal::line("no such jobs; `coder jobs run` queues one, `coder jobs history` shows the timers");
+        line(&json!({"jobs": views, "timers": timers}));
+        return Ok(());
+    }
+    if views.is_empty() {
+        terminal::line("no such one-time jobs; `coder jobs run` queues one");
     } else {
         let rows = views.iter().map(|job| {
             let stands = match job.state {
@@ -160,6 +168,10 @@ async fn list(data: &Data, wanted: List, json: bool) -> anyhow::Result<()> {
             [job.id.clone(), name, stands, job.attempts.to_string(), terminal::time(job.created_at), why]
         });
         terminal::table(["ID", "JOB", "STATE", "RUNS", "QUEUED", "ERROR"], rows);
+    }
+    if !timers.is_empty() {
+        terminal::line("");
+        timer_table(&timers);
     }
     Ok(())
 }
@@ -301,14 +313,24 @@ fn run_row(run: &TimerRun) -> [String; 5] {
 }
 
 async fn timers(data: &Data, groups: &[&Group], json: bool) -> anyhow::Result<()> {
-    let mut views: Vec<TimerView> = Vec::new();
+    let views = timer_views(data, groups).await?;
+    if json {
+        line(&json!(views));
+    } else {
+        timer_table(&views);
+    }
+    Ok(())
+}
+
+async fn timer_views(data: &Data, groups: &[&Group]) -> anyhow::Result<Vec<TimerView>> {
+    let mut views = Vec::new();
     for group in groups {
         views.extend(desk(data, group).timers().await.map_err(plain)?);
     }
-    if json {
-        line(&json!(views));
-        return Ok(());
-    }
+    Ok(views)
+}
+
+fn timer_table(views: &[TimerView]) {
     let rows = views.iter().map(|timer| {
         let last = timer.last_run.as_ref();
         let outcome = match (timer.running_since, last) {
@@ -325,5 +347,4 @@ async fn timers(data: &Data, groups: &[&Group], json: bool) -> anyhow::Result<()
         ]
     });
     terminal::table(["TIMER", "SCHEDULE (UTC)", "LAST RUN", "OUTCOME", "NEXT"], rows);
-    Ok(())
 }

@@ -206,10 +206,11 @@ fn jobs_are_queued_listed_shown_and_cancelled_without_a_platform() {
         let all: Vec<&str> = ["jobs", "--data-dir", "data"].iter().chain(arguments).copied().collect();
         printed(directory.path(), &all)
     };
-    assert!(jobs(&["list"]).contains("no such jobs"));
-    let timers = jobs(&["history", "--group", "users"]);
-    for word in ["TIMER", "users/expire", "0 */10 * * * *", "never ran"] {
-        assert!(timers.contains(word), "no `{word}` in:\n{timers}");
+    assert!(jobs(&["list"]).contains("no such one-time jobs"));
+    for timers in [jobs(&["list", "--group", "users"]), jobs(&["history", "--group", "users"])] {
+        for word in ["TIMER", "users/expire", "0 */10 * * * *", "never ran"] {
+            assert!(timers.contains(word), "no `{word}` in:\n{timers}");
+        }
     }
     let history = jobs(&["history", "--group", "users", "expire"]);
     assert!(history.contains("next ") && history.contains("no run is kept"), "{history}");
@@ -222,7 +223,7 @@ fn jobs_are_queued_listed_shown_and_cancelled_without_a_platform() {
     assert!(listed.contains(id) && listed.contains("queued, due 2100-01-31T09:30:00Z"), "{listed}");
     assert_eq!(
         serde_json::from_str::<Value>(&jobs(&["list", "--job", "other", "--json"])).unwrap(),
-        json!([])
+        json!({"jobs": [], "timers": []})
     );
     assert!(jobs(&["cancel", id]).contains("cancelled"));
     assert!(jobs(&["show", id]).contains("users/every-expire"));

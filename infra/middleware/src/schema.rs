@@ -5,6 +5,7 @@ use coder_core::{Code, Fault};
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
@@ -14,14 +15,13 @@ pub const MAX_FAULTS: usize = 100;
 /// The schema as OpenAPI 3.0 writes it: with its `title`, and with the named types inside it under
 /// `components/schemas`, whence the document takes them.
 pub fn for_openapi<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::openapi3().with(|settings| settings.meta_schema = None);
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let mut schema = openapi3().into_generator().into_root_schema_for::<T>().to_value();
     // The generator rewrites the root to the dialect of OpenAPI 3.0, but not what it puts under `components`.
     for named in
         schema.pointer_mut("/components/schemas").and_then(Value::as_object_mut).into_iter().flatten()
     {
         if let Ok(named) = <&mut Schema>::try_from(named.1) {
-            for transform in &mut SchemaSettings::openapi3().transforms {
+            for transform in &mut openapi3().transforms {
                 transform.transform(named);
             }
         }
@@ -31,11 +31,25 @@ pub fn for_openapi<T: JsonSchema>() -> Value {
 
 /// The same with everything inlined, for what is taken apart field by field.
 pub(crate) fn inlined<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::openapi3().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
+    let settings = openapi3().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// The generator's dialect of OpenAPI 3.0, and what it leaves in a later one.
+fn openapi3() -> SchemaSettings {
+    SchemaSettings::openapi3()
+        .with(|settings| settings.meta_schema = None)
+        .with_transform(RecursiveTransform(exclusive_bounds))
+}
+
+/// In OpenAPI 3.0 an exclusive bound is a bound and a flag.
+fn exclusive_bounds(schema: &mut Schema) {
+    for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        if let Some(limit) = schema.get(exclusive).filter(|limit| limit.is_number()).cloned() {
+            schema.insert(bound.to_owned(), limit);
+            schema.insert(exclusive.to_owned(), Value::Bool(true));
+        }
+    }
 }
 
 /// The schema that requests are checked with.
@@ -176,5 +190,33 @@ fn walk(value: &Value, at: &mut String, faults: &mut Vec<Fault>) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize, JsonSchema)]
+    struct Inner {
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        share: f64,
+    }
+
+    #[derive(serde::Serialize, JsonSchema)]
+    struct Outer {
+        inner: Inner,
+        #[schemars(extend("exclusiveMaximum" = 9))]
+        limit: f64,
+    }
+
+    #[test]
+    fn exclusive_bounds_are_written_as_each_dialect_writes_them() {
+        let shown = for_openapi::<Outer>();
+        let limit = &shown["properties"]["limit"];
+        assert_eq!((&limit["maximum"], &limit["exclusiveMaximum"]), (&9.into(), &true.into()), "{limit}");
+        let share = &shown["components"]["schemas"]["Inner"]["properties"]["share"];
+        assert_eq!((&share["minimum"], &share["exclusiveMinimum"]), (&0.into(), &true.into()), "{share}");
+        assert_eq!(for_validation::<Outer>()["properties"]["limit"]["exclusiveMaximum"], 9);
     }
 }

@@ -33,7 +33,11 @@ pub(crate) fn describe<T: JsonSchema>(operation: &mut OperationDescription) {
         let description = field["description"].as_str().unwrap_or_default().to_owned();
         if let Some(object) = field.as_object_mut() {
             object.remove("description");
+            // A query string has no `null`: a parameter is there or not.
             object.remove("nullable");
+            if object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
         }
         operation.parameters.push(Parameter {
             name: name.clone(),
