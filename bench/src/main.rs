@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the program's output")]
 
 mod broker;
+mod client;
 mod clock;
 mod delivery;
 mod scratch;

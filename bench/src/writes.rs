@@ -1,4 +1,5 @@
-//! What the audit entry and the event cost: one write without them beside one with them.
+//! What the audit entry and the event cost: a transaction without them beside one with them, in the store alone and
+//! as a request over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +8,22 @@ use coder_core::{Actor, ActorKind, Ambient};
 use coder_database::transaction::Act;
 use coder_database::{Container, DocumentStore, Entity, Partition, Transaction};
 use coder_embedded::{Options, SqliteStore};
+use coder_handler::{Group, RouteGroup, Routes};
+use coder_middleware::{Access as _, NoContent, SignedIn, State};
+use coder_platform::route_groups;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::client::Client;
 use crate::clock::{percentile, timed};
+use crate::scratch::Scratch;
 use crate::table::Table;
 
-const CONTAINER: &str = "bench";
+/// One of the names that the route table has; nothing of the real group is used.
+const CONTAINER: &str = "calendar";
 const ROUNDS: usize = 40;
-const WRITES: usize = 50;
+const WRITES: u32 = 100;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
@@ -40,18 +47,13 @@ impl Subject {
             actor: Actor::new(ActorKind::User, "bench"),
             action: "create_note".into(),
             request_id: "bench".into(),
-            group: "bench",
+            group: CONTAINER,
             traceparent: None,
         };
         let partition = Partition::keyed("bench", "1");
         let mut unit = Transaction::new(self.store.clone(), self.ambient.clone(), CONTAINER, partition, act);
-        let id = unit.new_id();
-        let text = "what a person writes in a minute ".repeat(20);
-        unit.create(&id, Note { title: "A note".into(), text })
-            .map_err(|fault| anyhow::anyhow!("{fault}"))?;
-        if whole {
-            unit.emit("note.created", &id, json!({"title": "A note"}));
-        } else {
+        note(&mut unit, whole).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        if !whole {
             unit = unit.without_audit();
         }
         let committed = unit.commit().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
@@ -60,7 +62,7 @@ impl Subject {
     }
 
     /// One after the other, or so many at once; the time of all.
-    async fn round(&self, whole: bool, at_once: usize) -> anyhow::Result<Duration> {
+    async fn round(&self, whole: bool, at_once: u32) -> anyhow::Result<Duration> {
         let (outcome, took) = timed(async {
             for _ in 0..WRITES / at_once {
                 try_join_all((0..at_once).map(|_| self.write(whole))).await?;
@@ -72,7 +74,42 @@ impl Subject {
     }
 }
 
-/// Alternates rounds of both kinds, so that both see the same machine.
+fn note(unit: &mut Transaction, whole: bool) -> coder_core::Result<()> {
+    let id = unit.new_id();
+    let text = "what a person writes in a minute ".repeat(20);
+    unit.create(&id, Note { title: "A note".into(), text })?;
+    if whole {
+        unit.emit("note.created", &id, json!({"title": "A note"}));
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone)]
+struct Notes;
+
+async fn create_bare(State(_): State<Notes>, who: SignedIn) -> coder_core::Result<NoContent> {
+    let mut unit = who.begin(CONTAINER, Partition::keyed("bench", "1")).await?.without_audit();
+    note(&mut unit, false)?;
+    unit.commit(NoContent).await
+}
+
+async fn create_whole(State(_): State<Notes>, who: SignedIn) -> coder_core::Result<NoContent> {
+    let mut unit = who.begin(CONTAINER, Partition::keyed("bench", "1")).await?;
+    note(&mut unit, true)?;
+    unit.commit(NoContent).await
+}
+
+fn group() -> Group {
+    let routes = Routes::new("/api/calendar")
+        .post("/bare", "create_bare_note", "Make a note and nothing else", create_bare)
+        .post("/whole", "create_whole_note", "Make a note, its audit entry and its event", create_whole);
+    RouteGroup::new(CONTAINER, "Measures writes")
+        .container(Container::new(CONTAINER))
+        .routes(routes)
+        .service(|_, _| Notes)
+}
+
+/// Both ways of writing, each measured in the store alone and as a request.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let ambient = Ambient::system();
@@ -80,17 +117,49 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     store.prepare(&[Container::new(CONTAINER)]).await?;
     let subject = Subject { store: Arc::new(store), ambient };
     for at_once in [1, 50] {
-        let (mut bare, mut whole) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            bare.push(subject.round(false, at_once).await?);
-            whole.push(subject.round(true, at_once).await?);
-        }
-        let (bare, whole) = (percentile(&mut bare, 50), percentile(&mut whole, 50));
-        let ratio = whole.as_secs_f64() / bare.as_secs_f64();
-        table.row(
-            format!("a write with audit entry and event, {at_once} at once"),
-            format!("{ratio:.2} × a bare write"),
-        );
+        let what = format!("a transaction with audit entry and event, {at_once} at once");
+        compare(table, what, async |whole| subject.round(whole, at_once).await).await?;
     }
+    // Without the groups that take every event, whose work is not the writer's.
+    let mut groups = route_groups();
+    groups.retain(|group| ["auth", "users"].contains(&group.name));
+    groups.push(group());
+    let scratch = Scratch::start(groups).await?;
+    let client = Client::register(&scratch).await?;
+    for at_once in [1, 8] {
+        let what = format!("a POST with audit entry and event, {at_once} at once");
+        let nothing = json!({});
+        let round = async |whole| {
+            let path = if whole { "/api/calendar/whole" } else { "/api/calendar/bare" };
+            let (outcome, took) = timed(async {
+                for _ in 0..WRITES / at_once {
+                    try_join_all((0..at_once).map(|_| client.send(path, &nothing))).await?;
+                }
+                anyhow::Ok(())
+            })
+            .await;
+            outcome.map(|()| took)
+        };
+        compare(table, what, round).await?;
+    }
+    scratch.platform.stop().await;
+    Ok(())
+}
+
+/// Alternates rounds of both kinds, so that both see the same machine.
+async fn compare(
+    table: &mut Table,
+    what: String,
+    round: impl AsyncFn(bool) -> anyhow::Result<Duration>,
+) -> anyhow::Result<()> {
+    let (mut bare, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        bare.push(round(false).await?);
+        whole.push(round(true).await?);
+    }
+    let (bare, whole) = (percentile(&mut bare, 50), percentile(&mut whole, 50));
+    let ratio = whole.as_secs_f64() / bare.as_secs_f64();
+    let one = |round: Duration| round.as_secs_f64() * 1e6 / f64::from(WRITES);
+    table.row(what, format!("{ratio:.2} × one without ({:.0} µs, {:.0} µs)", one(whole), one(bare)));
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! The mails that a platform without a mail server has kept.
+//! The links that a platform without a mail server has kept.
 
 use coder_testkit::TestPlatform;
 use serde_json::Value;
 
-/// All mails that have left so far, oldest first.
+/// All mails with links so far, oldest first.
 pub(crate) async fn mails(platform: &TestPlatform) -> Vec<Value> {
     platform.settle().await;
     let text = std::fs::read_to_string(platform.data_dir().join("mail-outbox.jsonl")).unwrap_or_default();

@@ -5,6 +5,7 @@
 mod arranged;
 mod audit;
 mod control;
+mod correlation;
 mod day;
 mod declarations;
 mod exceptions;

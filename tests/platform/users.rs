@@ -326,3 +326,24 @@ async fn an_account_is_restored_within_the_grace_and_blank_after_it() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invited_person_with_an_account_finds_the_invitation_in_their_own_inbox() {
+    let platform = TestPlatform::start().await;
+    let owner = founder(&platform, "olga@example.com").await;
+    let ada = platform.register("ada@example.com", Some("Elsewhere")).await;
+    let emails = json!({"emails": ["nobody@example.com", "Ada@example.com"]});
+    owner.post("/api/users/invitations", emails).await.expect(200);
+    platform.settle().await;
+    let inbox = ada.get("/api/notifications/inbox?topic=invitation.received").await.expect(200);
+    assert_eq!(inbox.body["items"].as_array().unwrap().len(), 1, "{}", inbox.body);
+    // The links left by mail, one for each address, and the outbox of the organization has them.
+    let outbox = owner.get("/api/notifications/outbox?topic=invitation.mail").await.expect(200);
+    let links = outbox.body["items"].as_array().unwrap();
+    let to: std::collections::BTreeSet<_> = links.iter().map(|mail| mail["to"].as_str().unwrap()).collect();
+    assert_eq!(to.into_iter().collect::<Vec<_>>(), ["ada@example.com", "nobody@example.com"]);
+    for mail in links {
+        assert_eq!((&mail["sensitive"], &mail["subject"]), (&json!(true), &json!("Invitation to Acme")));
+        assert!(mail["text"].as_str().unwrap().contains("/invitations#token="), "{mail}");
+    }
+}

@@ -2,13 +2,12 @@
 
 use coder_core::{Failure, OrganizationId, Timestamp, UserId};
 use coder_database::{Change, Filter};
-use coder_handler::{ConsumerFault, Event, Invocation, RouteGroup};
+use coder_handler::{Cause, ConsumerFault, Event, Invocation, RouteGroup};
 use serde::Deserialize;
 
 use crate::Auth;
 use crate::email::EmailAddress;
-use crate::model::{Alias, Identity, IdentityStatus, RevokedReason, Session};
-use crate::service::acting::Acting;
+use crate::model::{Alias, CONTAINER, Identity, IdentityStatus, RevokedReason, Session};
 use crate::service::revocations::{self, Revoked};
 use crate::service::{erasure, mail};
 
@@ -37,20 +36,20 @@ struct OfUser {
 /// together with the person.
 async fn deactivate(auth: Auth, run: Invocation, event: Event) -> Outcome {
     let OfUser { user_id } = event.payload()?;
-    let acting = Acting::Job(&run);
-    if !set_status(&auth, acting, user_id, IdentityStatus::Deactivated, event.time).await? {
+    let cause = Cause::Job(&run);
+    if !set_status(&auth, cause, user_id, IdentityStatus::Deactivated, event.time).await? {
         // The person is back already; only what was begun before must not outlive it.
         let begun_before = |session: &Session| session.auth_time <= event.time;
-        auth.end_all_sessions(acting, user_id, RevokedReason::Deactivated, begun_before).await?;
+        auth.end_all_sessions(cause, user_id, RevokedReason::Deactivated, begun_before).await?;
         return Ok(());
     }
-    auth.end_all_sessions(acting, user_id, RevokedReason::Deactivated, |_| true).await?;
-    Ok(auth.publish_revocations(acting, &[Revoked::User(user_id)]).await?)
+    auth.end_all_sessions(cause, user_id, RevokedReason::Deactivated, |_| true).await?;
+    Ok(auth.publish_revocations(cause, &[Revoked::User(user_id)]).await?)
 }
 
 async fn reactivate(auth: Auth, run: Invocation, event: Event) -> Outcome {
     let OfUser { user_id } = event.payload()?;
-    set_status(&auth, Acting::Job(&run), user_id, IdentityStatus::Active, event.time).await?;
+    set_status(&auth, Cause::Job(&run), user_id, IdentityStatus::Active, event.time).await?;
     Ok(())
 }
 
@@ -58,7 +57,7 @@ async fn reactivate(auth: Auth, run: Invocation, event: Event) -> Outcome {
 /// order, so that one from before the latest says nothing of the present.
 async fn set_status(
     auth: &Auth,
-    acting: Acting<'_>,
+    cause: Cause<'_>,
     user_id: UserId,
     status: IdentityStatus,
     since: Timestamp,
@@ -74,9 +73,9 @@ async fn set_status(
         after.token_epoch = after.token_epoch.saturating_add(1);
     }
     if before.data.status_since != after.status_since || before.data.status != after.status {
-        let mut unit = acting.begin(Identity::partition(user_id));
+        let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
         unit.replace(&before, after)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
     }
     Ok(true)
 }
@@ -90,14 +89,14 @@ async fn erase_user(auth: Auth, run: Invocation, event: Event) -> Outcome {
 async fn end_membership(auth: Auth, run: Invocation, event: Event) -> Outcome {
     let OfUser { user_id } = event.payload()?;
     let organization_id = organization(&event)?;
-    let acting = Acting::Job(&run);
+    let cause = Cause::Job(&run);
     // First, so that no token that is made meanwhile outlives the membership.
-    auth.publish_revocations(acting, &[Revoked::Membership(user_id, organization_id)]).await?;
-    auth.end_all_sessions(acting, user_id, RevokedReason::MembershipRemoved, |session| {
+    auth.publish_revocations(cause, &[Revoked::Membership(user_id, organization_id)]).await?;
+    auth.end_all_sessions(cause, user_id, RevokedReason::MembershipRemoved, |session| {
         session.current_organization_id == Some(organization_id)
     })
     .await?;
-    Ok(auth.revoke_api_keys_of(acting, user_id, organization_id).await?)
+    Ok(auth.revoke_api_keys_of(cause, user_id, organization_id).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,9 +115,9 @@ async fn rename(auth: Auth, run: Invocation, event: Event) -> Outcome {
     if auth.organization_of(Alias::Slug(from)).await? != Some(organization_id) {
         return Ok(());
     }
-    let acting = Acting::Job(&run);
-    auth.set_alias(acting, Alias::Slug(to), organization_id).await?;
-    Ok(auth.drop_alias(acting, Alias::Slug(from), organization_id).await?)
+    let cause = Cause::Job(&run);
+    auth.set_alias(cause, Alias::Slug(to), organization_id).await?;
+    Ok(auth.drop_alias(cause, Alias::Slug(from), organization_id).await?)
 }
 
 async fn erase_organization(auth: Auth, run: Invocation, event: Event) -> Outcome {
@@ -134,8 +133,8 @@ struct OfDomain {
 async fn adopt_domain(auth: Auth, run: Invocation, event: Event) -> Outcome {
     let OfDomain { domain } = event.payload()?;
     let (domain, organization_id) = (domain.to_lowercase(), organization(&event)?);
-    let acting = Acting::Job(&run);
-    auth.set_alias(acting, Alias::Domain(&domain), organization_id).await?;
+    let cause = Cause::Job(&run);
+    auth.set_alias(cause, Alias::Domain(&domain), organization_id).await?;
     let there = Filter::Contains("email".into(), format!("@{domain}"));
     for (partition, before) in erasure::everywhere(&run, &auth.identities, there).await? {
         let in_domain = |email: &EmailAddress| email.domain() == domain;
@@ -143,9 +142,9 @@ async fn adopt_domain(auth: Auth, run: Invocation, event: Event) -> Outcome {
             continue;
         }
         let managed_by_organization_id = Some(organization_id);
-        let mut unit = acting.begin(partition);
+        let mut unit = cause.begin(CONTAINER, partition);
         unit.replace(&before, Identity { managed_by_organization_id, ..before.data.clone() })?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
     }
     Ok(())
 }

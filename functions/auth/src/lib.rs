@@ -16,6 +16,7 @@ pub mod model;
 pub mod oidc;
 pub mod one_time_token;
 pub mod password;
+mod recent;
 pub mod recovery_code;
 pub mod refresh;
 mod routes;

@@ -16,11 +16,11 @@ async fn moves_when_the_new_address_is_confirmed() {
     ada.post("/api/auth/email/change", json!({"newEmail": NEW})).await.expect(202);
     let sent = mails(&platform).await;
     assert!(
-        sent.iter().any(|mail| mail["kind"] == "email_change_requested" && mail["to"] == ADA),
+        sent.iter().any(|mail| mail["topic"] == "account.email-change-requested" && mail["to"] == ADA),
         "{sent:?}"
     );
     login(&platform, NEW, PASSWORD).await.expect_problem(401, "invalid_credentials");
-    let token = json!({"token": link_token(&sent, "change_email", NEW)});
+    let token = json!({"token": link_token(&sent, "account.change-email", NEW)});
     let nobody = platform.nobody();
     nobody.post("/api/auth/email/confirm", token.clone()).await.expect(204);
     nobody.post("/api/auth/email/confirm", token).await.expect_problem(410, "link_expired");
@@ -39,7 +39,7 @@ async fn an_address_that_somebody_has_gets_no_link() {
     let ada = ada(&platform).await;
     platform.register(NEW, None).await;
     ada.post("/api/auth/email/change", json!({"newEmail": NEW})).await.expect(202);
-    assert!(!mails(&platform).await.iter().any(|mail| mail["kind"] == "change_email"));
+    assert!(!mails(&platform).await.iter().any(|mail| mail["topic"] == "account.change-email"));
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn an_address_that_was_taken_meanwhile_is_not_taken_away() {
     let platform = TestPlatform::start().await;
     let ada = ada(&platform).await;
     ada.post("/api/auth/email/change", json!({"newEmail": NEW})).await.expect(202);
-    let token = json!({"token": link_token(&mails(&platform).await, "change_email", NEW)});
+    let token = json!({"token": link_token(&mails(&platform).await, "account.change-email", NEW)});
     platform.register(NEW, None).await;
     let reply = platform.nobody().post("/api/auth/email/confirm", token).await;
     reply.expect_problem(409, "already_exists");

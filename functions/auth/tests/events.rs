@@ -99,7 +99,7 @@ async fn a_purged_person_leaves_nothing() {
     let key_id = key.expect(201).text("/keyId");
     platform.nobody().post("/api/auth/password/forgot", json!({"email": ADA})).await.expect(202);
     platform.settle().await;
-    let token = link_token(&mails(&platform).await, "reset_password", ADA);
+    let token = link_token(&mails(&platform).await, "account.reset-password", ADA);
     deliver(&platform, "erase-user", "user.purged", None, of(ada.user_id)).await;
 
     let partition = format!("user:{}", ada.user_id.unwrap());
@@ -154,7 +154,7 @@ async fn administrators_help_the_people_of_their_domain_and_nobody_above_them() 
         team.stranger.post(&path(member, action), json!({})).await.expect_problem(404, "not_found");
     }
     team.admin.post(&path(member, "reset-link"), json!({})).await.expect(204);
-    let token = link_token(&mails(&platform).await, "reset_password", &team.member.email);
+    let token = link_token(&mails(&platform).await, "account.reset-password", &team.member.email);
     let reset = json!({"token": token, "newPassword": "another horse battery staple"});
     platform.nobody().post("/api/auth/password/reset", reset).await.expect(204);
 

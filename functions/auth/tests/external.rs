@@ -2,10 +2,11 @@
 
 use coder_testkit::issuer::{CALLBACK, Issuer, parameter};
 use coder_testkit::{Reply, TestPlatform};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::{ADA, ada, all_stored, registration};
+use crate::support::{ADA, ada, all_stored, registration, take_away};
 
 const NEW: &str = "grace@example.com";
 
@@ -264,18 +265,52 @@ async fn an_issuer_that_is_another_or_not_public_is_refused() {
         assert_eq!(refused.text("/errors/0/code"), code, "{address}");
     }
     let mut unknown = body(&issuer.address);
-    unknown["clientSecretRef"] = json!("secret:entra");
+    unknown["clientSecretRef"] = json!(format!("secret:{}#key", coder_core::id::EXAMPLE));
     let refused = ada.post("/api/auth/providers", unknown.clone()).await.expect(422);
     assert_eq!(
         (refused.text("/errors/0/pointer"), refused.text("/errors/0/code")),
         ("/clientSecretRef".into(), "unknown_secret".into())
     );
+}
 
-    let own = platform.data_dir().join("login-secrets").join(ada.organization_id.unwrap().to_string());
-    std::fs::create_dir_all(&own).unwrap();
-    std::fs::write(own.join("entra"), "hunter2").unwrap();
-    let made = ada.post("/api/auth/providers", unknown).await.expect(201);
+#[tokio::test]
+async fn the_password_at_a_provider_comes_from_the_secrets_of_its_organization() {
+    let platform = TestPlatform::start().await;
+    let (ada, issuer) = (ada(&platform).await, Issuer::start().await);
+    let keep = async |name: &str, system_use: bool| {
+        let value = json!({"key": "hunter2"});
+        let body = json!({"name": name, "kind": "api_key", "value": value, "systemUse": system_use});
+        ada.post("/api/secrets", body).await.expect(201).text("/id")
+    };
+    let (id, others) = (keep("ENTRA", true).await, keep("OTHERS", false).await);
+    let provider = |reference: &str| {
+        json!({
+            "displayName": "Acme", "issuer": issuer.address, "clientId": "coder", "clientSecretRef": reference,
+        })
+    };
+    // One that is not for the platform itself, one that is no text, and one of another organization.
+    let eve = platform.register("eve@example.com", Some("Elsewhere")).await;
+    for (who, reference) in [
+        (&ada, format!("secret:{others}#key")),
+        (&ada, format!("secret:{id}")),
+        (&eve, format!("secret:{id}#key")),
+    ] {
+        let refused = who.post("/api/auth/providers", provider(&reference)).await.expect(422);
+        assert_eq!(refused.text("/errors/0/code"), "unknown_secret", "{reference}");
+    }
+    let made = ada.post("/api/auth/providers", provider(&format!("secret:{id}#key"))).await.expect(201);
     assert!(!made.body.to_string().contains("hunter2"));
-    issuer.come_back(&platform, &made.text("/id"), verified(NEW)).await.expect_problem(403, "forbidden");
-    assert_eq!(issuer.redeemed()[0]["client_secret"], "hunter2");
+    let sign_in = async || {
+        let reply = issuer.come_back(&platform, &made.text("/id"), verified(NEW)).await;
+        (reply.status.as_u16(), issuer.redeemed().last().map(|form| form["client_secret"].clone()))
+    };
+    // The issuer takes the password; that nobody is provisioned here is another matter.
+    assert_eq!(sign_in().await, (403, Some(json!("hunter2"))));
+    ada.post(&format!("/api/secrets/{id}/versions"), json!({"value": {"key": "hunter3"}})).await.expect(201);
+    assert_eq!(sign_in().await, (403, Some(json!("hunter2"))), "a value is used for a minute");
+    platform.clock.advance(SignedDuration::from_secs(60));
+    assert_eq!(sign_in().await, (403, Some(json!("hunter3"))));
+    platform.clock.advance(SignedDuration::from_secs(60));
+    take_away(&platform, "secrets");
+    assert_eq!(sign_in().await.0, 503);
 }

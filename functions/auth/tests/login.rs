@@ -133,3 +133,25 @@ async fn a_login_leaves_a_trace_of_the_device_and_its_audit_entry() {
     assert_eq!(entry["actor"]["id"], json!(ada.user_id));
     assert!(!entry.to_string().contains("salt\":\""), "{entry}");
 }
+
+/// How often a person was told of a new device.
+async fn new_devices(ada: &coder_testkit::Client) -> usize {
+    let told = ada.get("/api/notifications/inbox?topic=security.new-device").await.expect(200);
+    told.body["items"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn the_first_sign_in_is_from_no_new_device_and_another_one_is() {
+    let platform = TestPlatform::start().await;
+    let ada = ada(&platform).await;
+    login(&platform, ADA, PASSWORD).await.expect(200);
+    platform.settle().await;
+    assert_eq!(new_devices(&ada).await, 0);
+    let body = json!({"email": ADA, "password": PASSWORD});
+    let browser = [("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")];
+    for _ in 0..2 {
+        ada.send(Method::POST, "/api/auth/login", Some(&body), &browser).await.expect(200);
+    }
+    platform.settle().await;
+    assert_eq!(new_devices(&ada).await, 1);
+}

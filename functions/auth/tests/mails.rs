@@ -1,15 +1,16 @@
 //! Mails that cannot leave at once.
 
+use coder_database::{Filter, Operation, PartitionKey, Query};
 use coder_testkit::TestPlatform;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::{ADA, ada, link_token, mails};
+use crate::support::{ADA, ada, bring_back, link_token, mails, take_away};
 
 /// Everything of one type in the group's container.
 async fn everywhere(platform: &TestPlatform, kind: &str) -> Vec<Value> {
     let store = &platform.platform.assembly.providers.store;
-    let query = coder_database::Query::new(coder_database::Filter::of_type(kind)).limit(1000);
+    let query = Query::new(Filter::of_type(kind)).limit(1000);
     let page = store.query_across("auth", &query).await.unwrap();
     page.items.into_iter().map(|document| document.body).collect()
 }
@@ -21,43 +22,42 @@ async fn minutes(platform: &TestPlatform, count: u32) {
     }
 }
 
-/// A platform that can write no mail, with a link that was asked for.
-async fn without_mail_server() -> TestPlatform {
+/// A platform without the notifications group, with a link that was asked for.
+async fn without_notifications() -> TestPlatform {
     let platform = TestPlatform::start().await;
     ada(&platform).await;
     platform.settle().await;
-    // A directory in its place: no mail can be written.
-    let outbox = platform.data_dir().join("mail-outbox.jsonl");
-    std::fs::remove_file(&outbox).unwrap();
-    std::fs::create_dir(&outbox).unwrap();
+    take_away(&platform, "notifications");
     platform.nobody().post("/api/auth/password/forgot", json!({"email": ADA})).await.expect(202);
     platform
 }
 
-fn mend(platform: &TestPlatform) {
-    std::fs::remove_dir(platform.data_dir().join("mail-outbox.jsonl")).unwrap();
+/// How many links to set a new password were mailed.
+async fn resets(platform: &TestPlatform) -> usize {
+    let is_reset = |mail: &&Value| mail["topic"] == "account.reset-password";
+    mails(platform).await.iter().filter(is_reset).count()
 }
 
 #[tokio::test]
 async fn a_link_is_tried_for_an_hour_and_leaves_once() {
-    let platform = without_mail_server().await;
+    let platform = without_notifications().await;
     // The usual ten attempts take 17 minutes at most.
     minutes(&platform, 45).await;
     assert_eq!(everywhere(&platform, "outgoing-mail").await.len(), 1);
     assert_eq!(everywhere(&platform, "dead-letter").await, Vec::<Value>::new());
-    mend(&platform);
+    bring_back(&platform, "notifications");
     // The longest pause between two attempts.
     minutes(&platform, 10).await;
-    link_token(&mails(&platform).await, "reset_password", ADA);
+    link_token(&mails(&platform).await, "account.reset-password", ADA);
     assert_eq!(everywhere(&platform, "outgoing-mail").await, Vec::<Value>::new());
     minutes(&platform, 20).await;
-    assert_eq!(mails(&platform).await.iter().filter(|mail| mail["kind"] == "reset_password").count(), 1);
+    assert_eq!(resets(&platform).await, 1);
     assert_eq!(everywhere(&platform, "dead-letter").await, Vec::<Value>::new());
 }
 
 #[tokio::test]
 async fn a_link_that_did_not_leave_within_an_hour_is_a_dead_letter_and_never_leaves() {
-    let platform = without_mail_server().await;
+    let platform = without_notifications().await;
     minutes(&platform, 59).await;
     assert_eq!(everywhere(&platform, "dead-letter").await, Vec::<Value>::new());
     minutes(&platform, 11).await;
@@ -67,7 +67,40 @@ async fn a_link_that_did_not_leave_within_an_hour_is_a_dead_letter_and_never_lea
     assert!(dead[0]["description"].as_str().unwrap().contains("within an hour"), "{dead:?}");
     // Nothing that would let somebody in is kept.
     assert!(!dead[0].to_string().contains("token="), "{dead:?}");
-    mend(&platform);
+    bring_back(&platform, "notifications");
     minutes(&platform, 15).await;
-    assert_eq!(mails(&platform).await, Vec::<Value>::new());
+    assert_eq!(resets(&platform).await, 0);
+}
+
+#[tokio::test]
+async fn a_link_that_is_handed_over_twice_is_mailed_once_and_nowhere_in_the_clear() {
+    let platform = without_notifications().await;
+    platform.settle().await;
+    let waiting = everywhere(&platform, "outgoing-mail").await;
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    let (mail, partition) = (&waiting[0], waiting[0]["partitionKey"].as_str().unwrap());
+    bring_back(&platform, "notifications");
+    let assembly = &platform.platform.assembly;
+    let (store, ambient) = (&assembly.providers.store, &assembly.providers.ambient);
+    let auth = assembly.groups.iter().find(|group| group.name == "auth").unwrap();
+    for _ in 0..2 {
+        let event = json!({
+            "specversion": "1.0", "id": ambient.new_uuid().to_string(), "source": "/functions/auth",
+            "type": "coder.auth.mail.queued", "subject": mail["id"], "time": ambient.now().to_string(),
+            "organizationid": "platform", "data": {"mailId": mail["id"], "partition": partition},
+        });
+        auth.functions.consume("send-mail", &event, "test").await;
+        platform.settle().await;
+        assert_eq!(resets(&platform).await, 1);
+        assert_eq!(everywhere(&platform, "outgoing-mail").await, Vec::<Value>::new());
+        // As if the process had died before it forgot the mail.
+        let id = mail["id"].as_str().unwrap().to_owned();
+        let again = Operation::Create { id, body: mail.clone(), expires_at: None };
+        store.write("auth", &PartitionKey::single(partition), vec![again]).await.unwrap();
+    }
+    let token = link_token(&mails(&platform).await, "account.reset-password", ADA);
+    for container in ["auth", "notifications"] {
+        let page = store.query_across(container, &Query::new(None).limit(1000)).await.unwrap();
+        assert!(page.items.iter().all(|one| !one.body.to_string().contains(&token)), "{container}");
+    }
 }

@@ -1,27 +1,15 @@
 //! What still works while the users group is away.
 
-use coder_handler::{Peer, server};
 use coder_testkit::TestPlatform;
 use jiff::SignedDuration;
 
-use crate::support::{ADA, PASSWORD, ada, login, refresh, registration};
-
-fn take_users_away(platform: &TestPlatform) {
-    // Nobody listens on the first port.
-    platform.platform.assembly.peers.register("users", Peer::Remote("http://127.0.0.1:1".into()));
-}
-
-fn bring_users_back(platform: &TestPlatform) {
-    let assembly = &platform.platform.assembly;
-    let users = assembly.groups.iter().find(|group| group.name == "users").unwrap();
-    assembly.peers.register("users", Peer::InProcess(server::api(users)));
-}
+use crate::support::{ADA, PASSWORD, ada, bring_back, login, refresh, registration, take_away};
 
 #[tokio::test]
 async fn sessions_go_on_for_a_while_and_nobody_signs_in() {
     let platform = TestPlatform::start().await;
     let ada = ada(&platform).await;
-    take_users_away(&platform);
+    take_away(&platform, "users");
     login(&platform, ADA, PASSWORD).await.expect_problem(503, "unavailable");
     platform.clock.advance(SignedDuration::from_mins(15));
     let reply = refresh(&platform, &ada.refresh_token).await.expect(200);
@@ -29,7 +17,7 @@ async fn sessions_go_on_for_a_while_and_nobody_signs_in() {
     platform.clock.advance(SignedDuration::from_mins(16));
     let token = reply.text("/refreshToken");
     refresh(&platform, &token).await.expect_problem(503, "unavailable");
-    bring_users_back(&platform);
+    bring_back(&platform, "users");
     refresh(&platform, &token).await.expect(200);
     login(&platform, ADA, PASSWORD).await.expect(200);
 }
@@ -37,13 +25,13 @@ async fn sessions_go_on_for_a_while_and_nobody_signs_in() {
 #[tokio::test]
 async fn a_registration_that_failed_blocks_its_address_for_a_quarter_of_an_hour() {
     let platform = TestPlatform::start().await;
-    take_users_away(&platform);
+    take_away(&platform, "users");
     let register = || {
         let nobody = platform.nobody();
         async move { nobody.post("/api/auth/register", registration(ADA)).await }
     };
     register().await.expect_problem(503, "unavailable");
-    bring_users_back(&platform);
+    bring_back(&platform, "users");
     register().await.expect_problem(409, "already_exists");
     platform.clock.advance(SignedDuration::from_mins(15));
     register().await.expect(201);

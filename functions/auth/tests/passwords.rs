@@ -20,7 +20,7 @@ async fn a_reset_link_works_once_and_ends_every_session() {
     assert_eq!(forgot(&platform, ADA).await, forgot(&platform, "nobody@example.com").await);
     let mails = mails(&platform).await;
     assert!(!mails.iter().any(|mail| mail["to"] == "nobody@example.com"));
-    let token = link_token(&mails, "reset_password", ADA);
+    let token = link_token(&mails, "account.reset-password", ADA);
     let body = |password: &str| json!({"token": token, "newPassword": password});
     let nobody = platform.nobody();
     // A password that breaks a rule does not use the link up.
@@ -41,7 +41,7 @@ async fn of_two_resets_at_once_one_wins() {
     let platform = TestPlatform::start().await;
     ada(&platform).await;
     forgot(&platform, ADA).await;
-    let token = link_token(&mails(&platform).await, "reset_password", ADA);
+    let token = link_token(&mails(&platform).await, "account.reset-password", ADA);
     let reset = |password: &str| {
         let body = json!({"token": token, "newPassword": password});
         let nobody = platform.nobody();
@@ -58,7 +58,7 @@ async fn a_reset_link_outlives_neither_an_hour_nor_another_password() {
     let platform = TestPlatform::start().await;
     let ada = ada(&platform).await;
     forgot(&platform, ADA).await;
-    let old = link_token(&mails(&platform).await, "reset_password", ADA);
+    let old = link_token(&mails(&platform).await, "account.reset-password", ADA);
     let change = json!({"currentPassword": PASSWORD, "newPassword": NEW});
     ada.post("/api/auth/password/change", change).await.expect(204);
     let reset = |token: String| {
@@ -68,7 +68,7 @@ async fn a_reset_link_outlives_neither_an_hour_nor_another_password() {
     };
     reset(old).await.expect_problem(410, "link_expired");
     forgot(&platform, ADA).await;
-    let late = link_token(&mails(&platform).await, "reset_password", ADA);
+    let late = link_token(&mails(&platform).await, "account.reset-password", ADA);
     platform.clock.advance(SignedDuration::from_secs(3601));
     reset(late).await.expect_problem(410, "link_expired");
     reset("nothing".into()).await.expect_problem(410, "link_expired");

@@ -94,9 +94,10 @@ async fn with_verification_a_known_address_gets_the_same_answer() {
     let second = nobody.post("/api/auth/register", registration(ADA)).await.expect(202);
     assert_eq!(first.body, second.body);
     let mails = mails(&platform).await;
-    let kinds: Vec<_> = mails.iter().map(|mail| mail["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["verify_email", "already_registered"]);
-    let token = json!({"token": link_token(&mails, "verify_email", ADA)});
+    let mut topics: Vec<_> = mails.iter().map(|mail| mail["topic"].as_str().unwrap()).collect();
+    topics.sort_unstable();
+    assert_eq!(topics, ["account.already-registered", "account.verify-email"]);
+    let token = json!({"token": link_token(&mails, "account.verify-email", ADA)});
     nobody.post("/api/auth/verify-email", token.clone()).await.expect(204);
     nobody.post("/api/auth/verify-email", token).await.expect_problem(410, "link_expired");
     login(&platform, ADA, PASSWORD).await.expect(200);
@@ -108,7 +109,7 @@ async fn a_verification_link_lapses_and_is_sent_again() {
         TestPlatform::start_with(|settings| settings.email_verification = EmailVerification::Required).await;
     let nobody = platform.nobody();
     nobody.post("/api/auth/register", registration(ADA)).await.expect(202);
-    let first = link_token(&mails(&platform).await, "verify_email", ADA);
+    let first = link_token(&mails(&platform).await, "account.verify-email", ADA);
     platform.clock.advance(jiff::SignedDuration::from_hours(25));
     nobody.post("/api/auth/verify-email", json!({"token": first})).await.expect_problem(410, "link_expired");
     for email in [ADA, "unknown@example.com"] {
@@ -117,7 +118,7 @@ async fn a_verification_link_lapses_and_is_sent_again() {
     }
     let mails = mails(&platform).await;
     assert!(mails.iter().all(|mail| mail["to"] == ADA), "{mails:?}");
-    let token = json!({"token": link_token(&mails, "verify_email", ADA)});
+    let token = json!({"token": link_token(&mails, "account.verify-email", ADA)});
     nobody.post("/api/auth/verify-email", token).await.expect(204);
 }
 

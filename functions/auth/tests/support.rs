@@ -1,6 +1,7 @@
 //! What the tests here share.
 
 use coder_database::PartitionKey;
+use coder_handler::{Peer, server};
 use coder_testkit::{Client, Reply, TestPlatform};
 use serde_json::{Value, json};
 
@@ -24,21 +25,34 @@ pub(crate) async fn all_stored(platform: &TestPlatform, partition: &str, kind: &
     page.items.into_iter().map(|document| document.body).collect()
 }
 
-/// The mails that have left so far, oldest first.
+/// The mails with links that were kept so far, oldest first.
 pub(crate) async fn mails(platform: &TestPlatform) -> Vec<Value> {
     platform.settle().await;
     let text = std::fs::read_to_string(platform.data_dir().join("mail-outbox.jsonl")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The token in the newest mail of a kind to an address.
+/// The token in the newest mail on a topic to an address.
 #[track_caller]
-pub(crate) fn link_token(mails: &[Value], kind: &str, to: &str) -> String {
-    let mail = mails.iter().rev().find(|mail| mail["kind"] == kind && mail["to"] == to);
-    let Some(mail) = mail else { panic!("no mail `{kind}` to {to}: {mails:?}") };
+pub(crate) fn link_token(mails: &[Value], topic: &str, to: &str) -> String {
+    let mail = mails.iter().rev().find(|mail| mail["topic"] == topic && mail["to"] == to);
+    let Some(mail) = mail else { panic!("no mail `{topic}` to {to}: {mails:?}") };
     let text = mail["text"].as_str().unwrap();
     let rest = text.split("#token=").nth(1).unwrap_or_else(|| panic!("no link in {text}"));
     rest.split_whitespace().next().unwrap().to_owned()
+}
+
+/// Takes a group away from the others.
+pub(crate) fn take_away(platform: &TestPlatform, group: &str) {
+    // Nobody listens on the first port.
+    platform.platform.assembly.peers.register(group, Peer::Remote("http://127.0.0.1:1".into()));
+}
+
+/// Brings it back.
+pub(crate) fn bring_back(platform: &TestPlatform, name: &str) {
+    let assembly = &platform.platform.assembly;
+    let group = assembly.groups.iter().find(|group| group.name == name).unwrap();
+    assembly.peers.register(name, Peer::InProcess(server::api(group)));
 }
 
 /// A login by password.

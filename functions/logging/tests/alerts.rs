@@ -1,13 +1,20 @@
 //! Alerts: raised once, told, and turned.
 
-use coder_testkit::{Team, TestPlatform};
+use coder_testkit::{Client, Team, TestPlatform};
 use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::support::{listed, post};
 
+/// Titles of the notifications about alerts of a rule in somebody's inbox.
+async fn told(client: &Client, rule: &str) -> Vec<String> {
+    let page = client.get("/api/notifications/inbox?state=all&topic=audit.alert").await.expect(200);
+    let titles = page.body["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap());
+    titles.filter(|title| title.contains(rule)).map(str::to_owned).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn five_failed_logins_raise_one_alert() {
+async fn five_failed_logins_raise_one_alert_and_tell_those_whom_the_rule_names() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;
     platform.advance(SignedDuration::from_mins(1)).await;
@@ -34,8 +41,17 @@ async fn five_failed_logins_raise_one_alert() {
     let raised = alerts().await;
     assert_eq!(raised.len(), 1);
     assert_eq!((&raised[0]["count"], &raised[0]["severity"]), (&json!(5), &json!("warn")));
-    let told = listed(&team.admin, "action=logging.alert.raised").await;
-    assert_eq!(told.iter().filter(|entry| entry["metadata"]["name"] == raised[0]["name"]).count(), 1);
+    let noted = listed(&team.admin, "action=logging.alert.raised").await;
+    assert_eq!(noted.iter().filter(|entry| entry["metadata"]["name"] == raised[0]["name"]).count(), 1);
+    let heard = async || {
+        let mut heard = Vec::new();
+        for client in [&team.owner, &team.admin, &team.member, &team.viewer, &team.stranger] {
+            heard.push(told(client, "Failed logins of one identity").await.len());
+        }
+        heard
+    };
+    // The rule names owners and administrators.
+    assert_eq!(heard().await, [1, 1, 0, 0, 0]);
     platform.clock.advance(SignedDuration::from_mins(2));
     fail().await;
     platform.settle().await;
@@ -43,6 +59,7 @@ async fn five_failed_logins_raise_one_alert() {
     let now = alerts().await;
     assert_eq!((now.len(), &now[0]["id"]), (1, &raised[0]["id"]));
     assert_ne!(now[0]["lastEntryId"], raised[0]["lastEntryId"]);
+    assert_eq!(heard().await, [1, 1, 0, 0, 0]);
     let entry = format!("/api/logging/entries/{}", raised[0]["firstEntryId"].as_str().unwrap());
     assert_eq!(team.admin.get(&entry).await.expect(200).body["action"], "auth.login.failed");
 }
@@ -53,7 +70,8 @@ async fn an_own_rule_is_tried_raises_and_its_alert_is_turned() {
     let team = Team::of(&platform).await;
     let rule = json!({
         "name": "Deploys", "kind": "pattern", "filter": {"action": "test.*", "q": "production"},
-        "groupBy": ["actor.id"], "cooldownSeconds": 60, "notify": [{"type": "role", "id": "owner"}],
+        "groupBy": ["actor.id"], "cooldownSeconds": 60,
+        "notify": [{"type": "role", "id": "member"}, {"type": "user", "id": team.viewer.user_id}],
     });
     let rule = team.admin.post("/api/logging/alert-rules", rule).await.expect(201).text("/id");
     let test = async || {
@@ -70,6 +88,9 @@ async fn an_own_rule_is_tried_raises_and_its_alert_is_turned() {
     let alert = team.admin.get(&open).await.expect(200);
     let id = alert.text("/items/0/id");
     assert_eq!(alert.text("/items/0/groupKey"), team.admin.user_id.unwrap().to_string());
+    for (client, expected) in [(&team.member, 1), (&team.viewer, 1), (&team.owner, 0), (&team.admin, 0)] {
+        assert_eq!(told(client, "Deploys").await.len(), expected);
+    }
     let turn =
         async |verb: &str| team.admin.post(&format!("/api/logging/alerts/{id}/{verb}"), json!({})).await;
     team.member.get("/api/logging/alerts").await.expect_problem(403, "forbidden");

@@ -225,3 +225,50 @@ async fn services_write_every_field_and_nobody_else_does() {
     let found: Vec<Value> = listed(&team.owner, "action=planning.task.created").await;
     assert_eq!((found.len(), &found[0]["eventId"]), (1, &json!("dead-1")));
 }
+
+/// The group as it runs in a process.
+fn logging_of(assembly: &coder_startup::Assembly) -> &coder_handler::Running {
+    assembly.groups.iter().find(|group| group.name == "logging").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_write_one_chain_and_do_not_fork_it() {
+    let platform = TestPlatform::start().await;
+    let team = Team::of(&platform).await;
+    platform.settle().await;
+    let other = platform.beside().await;
+    let before = entries(&platform, team.organization_id).await.len() as u64;
+    let event = |number: u64| {
+        json!({
+            "specversion": "1.0", "id": format!("both-{number}"), "source": "/functions/planning",
+            "type": "coder.planning.task.created", "subject": "task-1", "time": "2026-01-05T12:00:00Z",
+            "organizationid": team.organization_id, "data": {},
+        })
+    };
+    let here = logging_of(&platform.platform.assembly);
+    let there = logging_of(&other.assembly);
+    // Both append at the same moment, again and again; every tenth event comes to both.
+    for round in 0..20 {
+        let numbers = round * 10..(round + 1) * 10;
+        let given = numbers.flat_map(|number| match number % 10 {
+            0 => vec![(here, number), (there, number)],
+            1..6 => vec![(here, number)],
+            _ => vec![(there, number)],
+        });
+        let appended = given.map(|(group, number)| async move {
+            let event = event(number);
+            let outcome = group.functions.consume("record", &event, &format!("both-{number}")).await;
+            assert!(matches!(outcome, coder_handler::functions::Outcome::Done(_)), "{outcome:?}");
+        });
+        futures_util::future::join_all(appended).await;
+    }
+    let all = entries(&platform, team.organization_id).await;
+    assert_eq!(all.len() as u64, before + 200);
+    for (at, entry) in all.iter().enumerate() {
+        assert_eq!(entry["seq"], at as u64 + 1);
+        assert!(at == 0 || entry["prevHash"] == all[at - 1]["hash"], "the chain forks at {}", at + 1);
+    }
+    let verified = team.admin.post("/api/logging/verify", json!({})).await.expect(200);
+    assert_eq!((&verified.body["valid"], &verified.body["checked"]), (&json!(true), &json!(before + 200)));
+    other.stop().await;
+}

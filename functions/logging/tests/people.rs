@@ -63,8 +63,12 @@ async fn a_person_is_erased_and_the_chain_still_verifies() {
     for client in [&team.admin, &team.member] {
         client.post("/api/logging/erasures", body.clone()).await.expect_problem(403, "forbidden");
     }
-    team.owner.post("/api/logging/erasures", body.clone()).await.expect(202);
+    let started = team.owner.post("/api/logging/erasures", body.clone()).await.expect(202);
     platform.settle().await;
+    let seen = team.owner.get(started.header("location")).await.expect(200);
+    assert_eq!((seen.text("/id"), seen.text("/status")), (started.text("/id"), "succeeded".to_owned()));
+    team.admin.get(started.header("location")).await.expect_problem(403, "forbidden");
+    team.stranger.get(started.header("location")).await.expect_problem(404, "not_found");
     let after = entries(&platform, team.organization_id).await;
     let mut erased = 0;
     for (old, new) in before.iter().zip(&after) {
@@ -80,7 +84,7 @@ async fn a_person_is_erased_and_the_chain_still_verifies() {
             assert_eq!(new.get("erased"), None);
         }
     }
-    assert!(erased >= 2, "{erased}");
+    assert!(erased >= 2 && seen.body["entries"].as_u64().unwrap() >= erased, "{erased}: {:#}", seen.body);
     let verified = team.admin.post("/api/logging/verify", json!({})).await.expect(200);
     assert_eq!(verified.body["valid"], true);
     assert!(verified.body["erased"].as_u64().unwrap() >= erased);

@@ -119,9 +119,37 @@ async fn the_history_of_a_resource_is_for_those_who_may_read_it() {
 async fn operators_read_what_belongs_to_no_organization() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;
-    let body = json!({"email": "nobody-at-all@example.com", "password": "not the one 12345"});
-    platform.nobody().post("/api/auth/login", body).await.expect(401);
+    // Nobody has this address, so its failed sign-ins belong to no organization.
+    for _ in 0..5 {
+        let body = json!({"email": "nobody-at-all@example.com", "password": "not the one 12345"});
+        let status = platform.nobody().post("/api/auth/login", body).await.status.as_u16();
+        assert!(matches!(status, 401 | 429), "{status}");
+        platform.clock.advance(SignedDuration::from_secs(5));
+    }
     platform.settle().await;
-    team.owner.get("/api/logging/platform/entries").await.expect_problem(403, "forbidden");
+    platform.advance(SignedDuration::from_mins(1)).await;
+    for place in ["entries", "alerts"] {
+        let address = format!("/api/logging/platform/{place}");
+        team.owner.get(&address).await.expect_problem(403, "forbidden");
+    }
     assert_eq!(listed(&team.owner, "action=auth.login.failed").await.len(), 0);
+    let own = team.owner.get("/api/logging/alerts").await.expect(200).body;
+    assert!(!own.to_string().contains("Failed logins of one identity"), "{own:#}");
+
+    let operator = team.member.user_id.unwrap();
+    let platform = platform.restart_with(|settings| settings.operators.extend([operator])).await;
+    let (operator, owner) =
+        (platform.login(&team.member.email).await, platform.login(&team.owner.email).await);
+    let found = operator.get("/api/logging/platform/entries?action=auth.login.failed").await.expect(200);
+    assert_eq!(found.body["items"].as_array().unwrap().len(), 5);
+    let alerts = operator.get("/api/logging/platform/alerts?state=open").await.expect(200);
+    assert_eq!(alerts.text("/items/0/name"), "Failed logins of one identity");
+    let id = alerts.text("/items/0/id");
+    owner.post(&format!("/api/logging/alerts/{id}/close"), json!({})).await.expect_problem(404, "not_found");
+    let turn = async |verb: &str| {
+        operator.post(&format!("/api/logging/platform/alerts/{id}/{verb}"), json!({})).await
+    };
+    assert_eq!(turn("acknowledge").await.expect(200).text("/state"), "acknowledged");
+    turn("acknowledge").await.expect_problem(409, "invalid_state");
+    assert_eq!(turn("close").await.expect(200).text("/state"), "closed");
 }

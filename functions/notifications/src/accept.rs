@@ -1,11 +1,9 @@
 //! Accepting messages: what makes two the same, and writing one with the note that finds its repeats.
 
 use coder_core::id::Uuid;
-use coder_core::text::sha256_hex;
+use coder_core::text::hmac_sha256_hex;
 use coder_core::{Failure, OrganizationId, Result, Timestamp};
 use coder_database::{Operation, Partition, Patch, Record, Repository, StoreError, Transaction};
-use coder_vault::Sealer;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::CONTAINER;
@@ -17,27 +15,21 @@ use crate::service::Notifications;
 /// Seconds in which a repeat is dropped.
 pub const DEDUP_SECONDS: i64 = 3600;
 
-/// What is hidden of a sensitive message until it is told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Secret {
-    title: String,
-    body: String,
-    data: Value,
-    action_url: Option<String>,
-}
-
-/// What makes two messages the same: the sender's own key, else topic, resource, actor and canonical data.
-pub fn fingerprint(message: &Message) -> Result<String> {
+/// What makes two messages the same: the sender's own key, else topic, resource, actor and canonical data. It is keyed,
+/// since a hash of a short secret could be guessed back.
+fn fingerprint(key: &[u8; 32], message: &Message) -> Result<String> {
+    let hash =
+        |parts: &[&str]| hmac_sha256_hex(key, &parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
     let actor = message.actor.as_ref().map(|actor| actor.id.as_str()).unwrap_or_default();
     if let Some(key) = &message.dedup_key {
-        return Ok(sha256_hex(&["key", actor, key]));
+        return Ok(hash(&["key", actor, key]));
     }
     let canonical = |value: &Value| serde_json_canonicalizer::to_string(value).map_err(Failure::internal);
     let resource = canonical(&json!(message.resource))?;
     // What people write is theirs, not data of an event: other words are another message.
     let words = if message.templated { "" } else { &format!("{}\n{}", message.title, message.body) };
     let to = if message.templated { String::new() } else { message.recipients.join(" ") };
-    Ok(sha256_hex(&["data", &message.topic, &resource, actor, &canonical(&message.data)?, words, &to]))
+    Ok(hash(&["data", &message.topic, &resource, actor, &canonical(&message.data)?, words, &to]))
 }
 
 /// Where a message lives, by its id.
@@ -60,8 +52,9 @@ impl Notifications {
         Repository::new(self.runtime.store.clone(), CONTAINER)
     }
 
-    fn sealer(&self) -> Sealer {
-        self.runtime.master.sealer("notifications.message", self.runtime.ambient.clone())
+    /// What makes two messages the same.
+    pub fn fingerprint(&self, message: &Message) -> Result<String> {
+        fingerprint(&self.runtime.master.derive("notifications.fingerprint"), message)
     }
 
     /// The first message with this fingerprint within the hour, if there was one.
@@ -105,14 +98,7 @@ impl Notifications {
     ) -> Result<Record<Message>> {
         let id = id.to_string();
         if message.sensitive {
-            let secret = Secret {
-                title: std::mem::replace(&mut message.title, "(hidden)".to_owned()),
-                body: std::mem::take(&mut message.body),
-                data: std::mem::take(&mut message.data),
-                action_url: message.action_url.take(),
-            };
-            let secret = serde_json::to_vec(&secret).map_err(Failure::internal)?;
-            message.sealed = Some(self.sealer().seal(&secret, &id));
+            self.hide(unit, &id, &mut message)?;
         }
         let due = message.scheduled_for.filter(|due| *due > self.now());
         message.status = if due.is_some() { MessageStatus::Scheduled } else { MessageStatus::Processing };
@@ -126,18 +112,6 @@ impl Notifications {
         let data = json!({"messageId": id, "topic": record.data.topic, "recipientCount": count});
         unit.emit("message.accepted", &id, data);
         Ok(record)
-    }
-
-    /// The message with what was hidden of it.
-    pub fn opened(&self, record: &Record<Message>) -> Result<Message> {
-        let mut message = record.data.clone();
-        if let Some(sealed) = &message.sealed {
-            let secret = self.sealer().open(sealed, &record.meta.id).map_err(Failure::internal)?;
-            let secret: Secret = serde_json::from_slice(&secret).map_err(Failure::internal)?;
-            (message.title, message.body) = (secret.title, secret.body);
-            (message.data, message.action_url) = (secret.data, secret.action_url);
-        }
-        Ok(message)
     }
 }
 
@@ -163,7 +137,7 @@ mod tests {
     #[test]
     fn the_fingerprint_sees_what_makes_a_message_the_same() {
         let first = Message { templated: true, data: json!({"a": 1, "b": [2.0, "x"]}), ..message() };
-        let of = |message: &Message| fingerprint(message).unwrap();
+        let of = |message: &Message| fingerprint(&[7; 32], message).unwrap();
         let reordered = Message { data: json!({"b": [2, "x"], "a": 1}), ..first.clone() };
         assert_eq!(of(&first), of(&reordered));
         assert_eq!(

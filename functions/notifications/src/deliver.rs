@@ -5,13 +5,13 @@
 
 use coder_core::{Code, Failure, OrganizationId, Result, Timestamp, UserId};
 use coder_database::{Entity, Partition};
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::CONTAINER;
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 /// How a person is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -272,7 +272,7 @@ pub async fn settle(
 ) -> Result<()> {
     let deliveries = service.deliveries();
     let partition = place.partition();
-    retried(|| async {
+    retry_stale(|| async {
         let Some(before) = deliveries.find(&partition, &place.delivery_id).await? else { return Ok(()) };
         let after = settled(&before.data, outcome);
         if after == before.data {

@@ -2,17 +2,18 @@
 
 use coder_core::{Failure, OrganizationId, Result, UserId};
 use coder_database::{Filter, Partition, Query, StoreError};
-use coder_handler::{ConsumerFault, Event, Invocation};
+use coder_handler::{ConsumerFault, Event, Invocation, retry_stale};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::CONTAINER;
-use crate::accept::{fingerprint, partition, taken_is_stale};
-use crate::deliver::{Delivery, DeliveryStatus};
+use crate::accept::{partition, taken_is_stale};
+use crate::deliver::{Channel, Delivery, DeliveryStatus};
+use crate::model::content::Content;
 use crate::model::message::{Message, MessageStatus};
 use crate::model::preference::{Preference, PreferenceScope};
 use crate::model::{CONFIG, derived_id, of_user, user_bucket};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 use crate::templates::texts;
 use crate::topics::{self, Topic};
 use crate::{deliver, pipeline};
@@ -23,7 +24,7 @@ const BATCH: u32 = 90;
 /// Turns an event into the messages of its topics, and hints of it to open streams.
 pub async fn notify(service: Notifications, run: Invocation, event: Event) -> Result<(), ConsumerFault> {
     for topic in topics::of_event(&event) {
-        retried(|| accept(&service, &run, topic, &event)).await?;
+        retry_stale(|| accept(&service, &run, topic, &event)).await?;
     }
     service.hub.hint(&event);
     Ok(())
@@ -31,11 +32,18 @@ pub async fn notify(service: Notifications, run: Invocation, event: Event) -> Re
 
 /// Accepts the message of one topic; delivered again, it finds that it is there.
 async fn accept(service: &Notifications, run: &Invocation, topic: &Topic, event: &Event) -> Result<()> {
-    let recipients = topic.recipients(event);
+    let mut recipients = topic.recipients(event);
     if recipients.is_empty() {
         return Ok(());
     }
-    let organization_id = home(service, event, &recipients).await?;
+    let organization_id = home(service, topic, event, &recipients).await?;
+    let substitutes = topic.substitutes(event);
+    if !substitutes.is_empty() {
+        let found = service.directory.expand(organization_id, &recipients, None).await?;
+        if found.people.is_empty() {
+            recipients = substitutes;
+        }
+    }
     let id = derived_id(event.time, &[&event.id, topic.name]);
     let partition = partition(organization_id, &id.to_string());
     if service.messages().find(&partition, &id.to_string()).await?.is_some() {
@@ -45,7 +53,7 @@ async fn accept(service: &Notifications, run: &Invocation, topic: &Topic, event:
     let variables = pipeline::variables(&message, None);
     let english = texts(service, organization_id, topic.name, "en", &variables).await?;
     (message.title, message.body) = (english.title, english.body);
-    let fingerprint = fingerprint(&message)?;
+    let fingerprint = service.fingerprint(&message)?;
     if let Some(first) = service.repeated(organization_id, &fingerprint).await? {
         return service.count_repeat(organization_id, &first).await;
     }
@@ -57,11 +65,12 @@ async fn accept(service: &Notifications, run: &Invocation, topic: &Topic, event:
 /// Where the message is told: in the event's organization, else in the one where the person is at home.
 async fn home(
     service: &Notifications,
+    topic: &Topic,
     event: &Event,
     recipients: &[String],
 ) -> Result<Option<OrganizationId>> {
     let named = recipients.iter().find_map(|to| to.strip_prefix("user:")?.parse::<UserId>().ok());
-    match (event.organization_id, named) {
+    match (event.organization_id.filter(|_| !topic.at_home), named) {
         (Some(organization_id), _) => Ok(Some(organization_id)),
         (None, Some(user_id)) => service.directory.home(user_id).await,
         (None, None) => Ok(None),
@@ -69,30 +78,25 @@ async fn home(
 }
 
 fn message(topic: &Topic, event: &Event, recipients: Vec<String>) -> Message {
-    Message {
-        topic: topic.name.to_owned(),
-        category: topic.category,
-        criticality: topic.criticality(&event.data),
-        title: String::new(),
-        body: String::new(),
-        templated: true,
+    let content = Content {
         data: event.data.clone(),
-        sealed: None,
-        sensitive: false,
         action_url: topic.action_url(event),
-        action_label: None,
         resource: topic.resource(event),
         project_id: topics::project_id(&event.data),
         team_id: topics::team_id(&event.data),
+        channels: topic.at_home.then(|| vec![Channel::Inbox, Channel::Email]),
+        // Of what touches somebody's security, a second time is never a repeat of the first.
+        dedup_key: topic.locked.then(|| event.id.clone()),
+        ..Content::default()
+    };
+    Message {
+        category: topic.category,
+        criticality: topic.criticality(&event.data),
+        templated: true,
         actor: topics::actor(&event.data),
         tells_actor: topic.locked,
         recipients,
-        channels: None,
-        scheduled_for: None,
-        expires_at: None,
-        dedup_key: None,
-        status: MessageStatus::Processing,
-        repeats: 0,
+        ..Message::new(topic.name.to_owned(), content)
     }
 }
 
@@ -126,7 +130,7 @@ pub async fn cancel_pending(
     let gathered =
         of(DeliveryStatus::Digested).and(Filter::Not(Box::new(Filter::IsNull("nextAttemptAt".to_owned()))));
     let waiting = Filter::Or(vec![of(DeliveryStatus::Pending), of(DeliveryStatus::Held), gathered]);
-    retried(|| async {
+    retry_stale(|| async {
         loop {
             let query = Query::new(waiting.clone()).limit(BATCH);
             let (page, _) = service.deliveries().page(&partition, &query).await?;

@@ -3,8 +3,8 @@
 use coder_core::text::sha256_hex;
 use coder_core::{Failure, Result, Timestamp};
 use coder_database::{Filter, Partition, Query, Record};
-use coder_handler::Invocation;
 use coder_handler::events::JobRun;
+use coder_handler::{Invocation, retry_stale};
 use coder_jobs::JobFault;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::CONTAINER;
 use crate::accept::{kept_until, taken_is_stale};
 use crate::deliver::{Category, Delivery, DeliveryPlace, DeliveryStatus, MailRequest, of_tenant};
 use crate::outbox;
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 /// More held mails than this go as one.
 const MERGED_OVER: usize = 3;
@@ -66,7 +66,7 @@ pub async fn release_held(service: &Notifications, run: &Invocation) -> Result<(
                 break;
             }
             if held.len() > MERGED_OVER {
-                retried(|| merge(service, run, &partition, &held)).await?;
+                retry_stale(|| merge(service, run, &partition, &held)).await?;
             } else {
                 for one in &held {
                     let ready =
@@ -97,7 +97,7 @@ async fn hand_over(
         if let Some(mail) = &one.data.mail {
             outbox::queue(service, run, mail).await?;
         }
-        retried(|| async {
+        retry_stale(|| async {
             let Some(before) = service.deliveries().find(partition, &one.meta.id).await? else {
                 return Ok(());
             };
@@ -143,7 +143,7 @@ pub async fn send_digest(service: Notifications, run: JobRun, input: Value) -> R
             break;
         }
         sent += gathered.len();
-        retried(|| merge(&service, &run.invocation, &partition, &gathered)).await?;
+        retry_stale(|| merge(&service, &run.invocation, &partition, &gathered)).await?;
         run.progress(50, "gathered").await?;
     }
     hand_over(&service, &run.invocation, &partition, service.now()).await?;

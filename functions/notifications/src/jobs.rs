@@ -2,13 +2,13 @@
 
 use coder_core::{Failure, Result};
 use coder_database::{Entity, Filter, Partition, Query, Record, Repository};
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale};
 use serde_json::json;
 
 use crate::inbox::Change;
 use crate::model::item::Item;
 use crate::model::message::{Message, MessageStatus};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 use crate::{CONTAINER, gather, pipeline};
 
 /// Documents that a job reads at a time.
@@ -44,7 +44,7 @@ async fn snoozed(service: &Notifications, run: &Invocation) -> Result<()> {
     let now = service.now();
     let over = Filter::Le("snoozedUntil".to_owned(), json!(now));
     for (partition, item) in found::<Item>(service, run, over).await? {
-        let woken = retried(|| async {
+        let woken = retry_stale(|| async {
             let Some(item) = service.items().find(&partition, &item.meta.id).await? else { return Ok(()) };
             let mut unit = run.begin(CONTAINER, partition.clone()).without_audit();
             service.change_items(&mut unit, &[item], |item| Change::Wake.apply(item, now)).await?;

@@ -24,6 +24,7 @@ pub mod quiet;
 pub mod render;
 pub mod resolve;
 pub mod routes;
+pub mod sensitive;
 pub mod service;
 pub mod stream;
 pub mod templates;
@@ -58,6 +59,7 @@ pub fn route_group() -> Group {
         .timer("hourly-digests", "0 0 * * * *", jobs::hourly_digests)
         .timer("daily-digests", "0 */15 * * * *", jobs::daily_digests)
         .timer("provider-health", "0 */5 * * * *", providers::check_health)
+        .job(sensitive::FORGET, sensitive::forget)
         .job(outbox::DELIVER, outbox::send::deliver)
         .job(webhooks::WEBHOOK, webhooks::deliver)
         .job(gather::DIGEST, gather::send_digest)

@@ -3,7 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod send;
 
-use coder_core::Result;
+use coder_core::{Failure, Result};
 use coder_database::{Record, Repository, Transaction};
 use coder_handler::Invocation;
 use coder_middleware::Runtime;
@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::CONTAINER;
 use crate::deliver::{DeliveryStatus, MailRequest, Outcome, is_taken, settle};
 use crate::model::mail::{MAIL_SECONDS, MailState, OutboxMail, SENSITIVE_SECONDS};
+use crate::model::message::HIDDEN;
 use crate::service::Notifications;
 
 /// The job that sends a mail, and erases what must not be kept.
@@ -33,9 +34,10 @@ pub(crate) struct DeliverInput {
     pub(crate) erase: bool,
 }
 
-/// The two bodies of a mail.
+/// What a mail says: its line and its two bodies.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MailBody {
+    pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: Option<String>,
 }
@@ -74,7 +76,10 @@ pub async fn queue(service: &Notifications, run: &Invocation, request: &MailRequ
     unit.insert(&record)?;
     match run.commit(unit).await {
         Err(failure) if is_taken(&failure) => {}
-        other => other?,
+        other => {
+            other?;
+            show_kept(service, &record).await;
+        }
     }
     settle_kept(service, run, &record.data).await
 }
@@ -118,6 +123,26 @@ async fn settle_kept(service: &Notifications, run: &Invocation, mail: &OutboxMai
     settle(service, run, &mail.place, &outcome(DeliveryStatus::Suppressed, Some(reason), 0)).await
 }
 
+/// Without a carrier, whoever develops follows the links of sensitive mail in a file of the data directory: most of
+/// it goes to people before they have an organization whose outbox could be read. The outbox has it all the same, so
+/// a failure is only noted.
+async fn show_kept(service: &Notifications, record: &Record<OutboxMail>) {
+    let runtime = &service.runtime;
+    if record.data.state != MailState::Kept || !record.data.sensitive || runtime.settings.is_production() {
+        return;
+    }
+    let file = coder_mail::OutboxFile::new(&runtime.settings.data_dir);
+    let shown = async {
+        match letter(runtime, record)? {
+            Some(letter) => file.keep(&letter, &record.data.topic).await.map_err(Failure::internal),
+            None => Ok(()),
+        }
+    };
+    if let Err(failure) = shown.await {
+        tracing::warn!(cause = %failure, "a kept mail is not in the file {}", file.path().display());
+    }
+}
+
 pub(crate) fn outcome(status: DeliveryStatus, reason: Option<String>, attempts: u32) -> Outcome {
     let (provider_id, provider_message_id, rendered_hash) = (None, None, None);
     Outcome { status, reason, provider_id, provider_message_id, rendered_hash, attempts }
@@ -136,29 +161,33 @@ fn place_of(id: &str) -> String {
 }
 
 fn seal(runtime: &Runtime, id: &str, mail: &mut OutboxMail) -> Result<()> {
-    let body = MailBody { text: mail.text.take().unwrap_or_default(), html: mail.html.take() };
-    let plain = serde_json::to_vec(&body).map_err(coder_core::Failure::internal)?;
+    let subject = std::mem::replace(&mut mail.subject, HIDDEN.to_owned());
+    let body = MailBody { subject, text: mail.text.take().unwrap_or_default(), html: mail.html.take() };
+    let plain = serde_json::to_vec(&body).map_err(Failure::internal)?;
     mail.sealed = Some(sealer(runtime).seal(&plain, &place_of(id)));
     Ok(())
 }
 
-/// The bodies of a mail; nothing if they were erased.
+/// What a mail says; nothing if that was erased.
 pub(crate) fn body(runtime: &Runtime, id: &str, mail: &OutboxMail) -> Result<Option<MailBody>> {
     if let Some(sealed) = &mail.sealed {
         let plain = sealer(runtime).open(sealed, &place_of(id))?;
-        return serde_json::from_slice(&plain).map(Some).map_err(coder_core::Failure::internal);
+        return serde_json::from_slice(&plain).map(Some).map_err(Failure::internal);
     }
-    Ok(mail.text.clone().map(|text| MailBody { text, html: mail.html.clone() }))
+    let (subject, html) = (mail.subject.clone(), mail.html.clone());
+    Ok(mail.text.clone().map(|text| MailBody { subject, text, html }))
 }
 
 /// The mail as it is handed over.
 pub(crate) fn letter(runtime: &Runtime, mail: &Record<OutboxMail>) -> Result<Option<coder_mail::Letter>> {
-    let Some(MailBody { text, html }) = body(runtime, &mail.meta.id, &mail.data)? else { return Ok(None) };
+    let Some(MailBody { subject, text, html }) = body(runtime, &mail.meta.id, &mail.data)? else {
+        return Ok(None);
+    };
     let headers = mail.data.headers.iter().map(|one| (one.name.clone(), one.value.clone())).collect();
     Ok(Some(coder_mail::Letter {
         from: None,
         to: mail.data.to.clone(),
-        subject: mail.data.subject.clone(),
+        subject,
         text: text.into(),
         html: html.map(SecretString::from),
         message_id: mail.data.message_id.clone(),

@@ -6,7 +6,7 @@
 use coder_core::text::sha256_hex;
 use coder_core::{Failure, OrganizationId, Result, Timestamp, UserId};
 use coder_database::{Filter, Partition, Record, Transaction};
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale, retry_stale_up_to};
 use serde_json::{Value, json};
 
 use crate::CONTAINER;
@@ -19,7 +19,7 @@ use crate::model::message::{Message, MessageStatus};
 use crate::model::preference::Preference;
 use crate::model::{derived_id, user_bucket};
 use crate::plan::{InboxPlan, MailPlan, decide};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 use crate::templates::{Texts, texts};
 use crate::{deliver, outbox};
 
@@ -68,14 +68,15 @@ pub async fn process(
     finish(service, run, &home, id, MessageStatus::Done).await
 }
 
-async fn finish(
+/// Ends a message; what it hid is forgotten.
+pub(crate) async fn finish(
     service: &Notifications,
     run: &Invocation,
     home: &Partition,
     id: &str,
     status: MessageStatus,
 ) -> Result<()> {
-    retried(|| async {
+    retry_stale(|| async {
         let Some(before) = service.messages().find(home, id).await? else { return Ok(()) };
         let mut unit = run.begin(CONTAINER, home.clone()).without_audit();
         unit.replace(&before, Message { status, sealed: None, ..before.data.clone() })?;
@@ -152,13 +153,7 @@ impl Told<'_> {
         plan: &(InboxPlan, MailPlan),
         texts: &Texts,
     ) -> Result<Delivery> {
-        let mut tries = 0;
-        loop {
-            match self.try_write(person, inbox, mail, plan, texts).await {
-                Err(Failure::Stale) if tries < TRIES => tries += 1,
-                outcome => return outcome,
-            }
-        }
+        retry_stale_up_to(TRIES, || self.try_write(person, inbox, mail, plan, texts)).await
     }
 
     async fn try_write(

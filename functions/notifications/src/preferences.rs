@@ -2,6 +2,7 @@
 
 use coder_core::{OrganizationId, ProjectId, Result, TeamId, UserId};
 use coder_database::{Record, Repository};
+use coder_handler::retry_stale;
 use coder_middleware::{NoContent, RequestContext, Unit};
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use crate::accept::taken_is_stale;
 use crate::deliver::of_tenant;
 use crate::model::preference::{ByChannel, ChannelPreference, Preference, PreferenceScope, TopicPreference};
 use crate::model::{CONFIG, of_user};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 impl Notifications {
     /// The preferences.
@@ -61,10 +62,10 @@ pub(crate) async fn mute_mail(
 ) -> Result<()> {
     let organizations = service.directory.organizations(user_id).await?;
     if organizations.is_empty() {
-        return retried(|| mute_mail_in(service, context, None, user_id, topic)).await;
+        return retry_stale(|| mute_mail_in(service, context, None, user_id, topic)).await;
     }
     for organization_id in organizations {
-        retried(|| mute_mail_in(service, context, Some(organization_id), user_id, topic)).await?;
+        retry_stale(|| mute_mail_in(service, context, Some(organization_id), user_id, topic)).await?;
     }
     Ok(())
 }

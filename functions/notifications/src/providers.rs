@@ -6,7 +6,7 @@ mod secret;
 use coder_config::Smtp;
 use coder_core::{Failure, OrganizationId, Result, Timestamp};
 use coder_database::{Filter, Query, Repository};
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale};
 use serde_json::json;
 
 pub(crate) use carry::{CarryFault, check_target};
@@ -14,7 +14,7 @@ pub(crate) use carry::{CarryFault, check_target};
 use crate::CONTAINER;
 use crate::deliver::is_taken;
 use crate::model::provider::{MAX_PROVIDERS, OPEN_AFTER, Provider, ProviderState};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 /// The name of the mail server that the platform's settings name.
 pub const PLATFORM: &str = "platform-smtp";
@@ -132,7 +132,7 @@ impl Carrier {
         }
         let partition = ProviderState::partition(self.organization_id);
         let id = ProviderState::id(&self.id);
-        retried(|| async {
+        retry_stale(|| async {
             let before = states(service).find(&partition, &id).await?;
             let old = before.as_ref().map_or_else(ProviderState::default, |found| found.data.clone());
             let state = noted(&old, &self.id, failure, now);

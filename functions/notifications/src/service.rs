@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coder_core::{Failure, Result, Timestamp};
+use coder_core::Timestamp;
 use coder_handler::Peers;
 use coder_middleware::Runtime;
 use coder_outbound::{OutboundError, SafeHttp};
@@ -14,9 +14,6 @@ use crate::stream::Hub;
 
 /// Longest call to an address that a customer typed.
 const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often a write is tried against other writers.
-const TRIES: u32 = 8;
 
 /// The group's service.
 #[derive(Debug, Clone)]
@@ -65,16 +62,5 @@ impl Notifications {
     /// The current time.
     pub fn now(&self) -> Timestamp {
         self.runtime.ambient.now()
-    }
-}
-
-/// Runs a read and write again while others change what was read.
-pub(crate) async fn retried<T, R: Future<Output = Result<T>>>(work: impl Fn() -> R) -> Result<T> {
-    let mut tries = 0;
-    loop {
-        match work().await {
-            Err(Failure::Stale) if tries < TRIES => tries += 1,
-            outcome => return outcome,
-        }
     }
 }

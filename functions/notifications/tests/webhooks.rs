@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::servers::target::{Request, Target};
+use crate::support::inbox;
 
 const WEBHOOKS: &str = "/api/notifications/webhooks";
 
@@ -176,10 +177,12 @@ async fn a_redirect_is_not_followed_and_gone_switches_it_off() {
     team.admin = platform.login(&team.admin.email).await;
     team.owner = platform.login(&team.owner.email).await;
     assert_eq!(target.requests().len(), 2);
-    let inbox = team.owner.get("/api/notifications/inbox").await.expect(200);
-    let told =
-        inbox.body["items"].as_array().unwrap().iter().find(|item| item["topic"] == "webhook.disabled");
-    assert!(told.is_some(), "{:#}", inbox.body);
+    // Its creator hears of it, once, and nobody else.
+    let told = inbox(&team.owner, "?topic=webhook.disabled").await;
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["title"], format!("The webhook \"{}\" was switched off", off.text("/name")));
+    assert!(told[0]["body"].as_str().unwrap().contains("410 Gone"), "{}", told[0]);
+    assert!(inbox(&team.admin, "?topic=webhook.disabled").await.is_empty());
     let delivery = team.admin.get(&format!("{place}/deliveries")).await.expect(200);
     let again = json!({"deliveryId": delivery.text("/items/0/id")});
     let redeliver = format!("{place}/redeliver");

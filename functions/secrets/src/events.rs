@@ -5,12 +5,12 @@ use coder_core::{Failure, OrganizationId, Result, UserId};
 use coder_database::claim::Claim;
 use coder_database::idempotency::IdempotencyRecord;
 use coder_database::{AuditEntry, Entity, Filter, Partition, Query, Record, Repository};
-use coder_handler::{ConsumerFault, Event, Invocation};
+use coder_handler::{ConsumerFault, Event, Invocation, retry_stale};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::access::Trail;
-use crate::jobs::{due, retried};
+use crate::jobs::due;
 use crate::model::{CONTAINER, DataKeyState, Grant, KeyRing, Secret, SecretScope, SecretState, Tally};
 use crate::service::Secrets;
 
@@ -57,10 +57,10 @@ pub async fn clear_person(secrets: Secrets, run: Invocation, event: Event) -> Re
     let user = user_id.to_string();
     let of_person = of_scope(SecretScope::User, &user);
     for (partition, secret) in due(&secrets.secrets, &run.job, of_person).await? {
-        retried(|| delete(&secrets, &run, &partition, &secret.meta.id)).await?;
+        retry_stale(|| delete(&secrets, &run, &partition, &secret.meta.id)).await?;
     }
     for (partition, grant) in due(&secrets.grants, &run.job, Filter::eq("principal.id", user)).await? {
-        retried(|| unshare(&secrets, &run, &partition, &grant.meta.id)).await?;
+        retry_stale(|| unshare(&secrets, &run, &partition, &grant.meta.id)).await?;
     }
     Ok(())
 }
@@ -75,7 +75,7 @@ pub async fn purge_organization(
     let partition = Partition::organization(tenant(&event)?);
     let alive = Filter::Ne("state".to_owned(), json!(DataKeyState::Destroyed));
     for key in secrets.keys.records.all(&partition, alive, usize::MAX).await? {
-        retried(|| shred(&secrets, &run, &partition, &key.meta.id)).await?;
+        retry_stale(|| shred(&secrets, &run, &partition, &key.meta.id)).await?;
     }
     let store = &run.runtime.store;
     erase(&run, &secrets.versions, &partition).await?;
@@ -106,7 +106,7 @@ async fn clear_scope(
     let partition = Partition::organization(organization_id);
     let found: Vec<Record<Secret>> = secrets.secrets.all(&partition, of_scope(scope, id), usize::MAX).await?;
     for secret in found {
-        retried(|| delete(secrets, run, &partition, &secret.meta.id)).await?;
+        retry_stale(|| delete(secrets, run, &partition, &secret.meta.id)).await?;
     }
     Ok(())
 }
@@ -121,7 +121,7 @@ async fn clear_grants(
     let theirs = Filter::eq("principal.id", principal);
     let found: Vec<Record<Grant>> = secrets.grants.all(&partition, theirs, usize::MAX).await?;
     for grant in found {
-        retried(|| unshare(secrets, run, &partition, &grant.meta.id)).await?;
+        retry_stale(|| unshare(secrets, run, &partition, &grant.meta.id)).await?;
     }
     Ok(())
 }

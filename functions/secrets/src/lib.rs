@@ -39,7 +39,7 @@ pub fn route_group() -> Group {
     .timer("rotation", "0 */15 * * * *", jobs::rotate)
     .timer("purge", "0 30 2 * * *", jobs::purge)
     .timer("keys", "0 0 3 * * *", jobs::maintain_keys)
-    .job("reencrypt", jobs::reencrypt)
+    .job(jobs::REENCRYPT, jobs::reencrypt)
     .service(Secrets::new)
 }
 

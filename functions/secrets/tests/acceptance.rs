@@ -199,7 +199,13 @@ async fn a_new_data_key_encrypts_every_value_again() {
     world.platform.settle().await;
     let job = world.stored(&started.text("/jobId")).await;
     assert_eq!((&job["state"], &job["result"]["versions"]), (&json!("succeeded"), &json!(3)));
-    assert!(started.header("location").ends_with(&started.text("/jobId")));
+    // Whoever asked for it sees what becomes of it at the address that the answer gave.
+    let place = started.header("location").to_owned();
+    let seen = owner.get(&place).await.expect(200);
+    assert_eq!((seen.text("/jobId"), seen.text("/state")), (started.text("/jobId"), "succeeded".to_owned()));
+    assert_eq!((&seen.body["versions"], &seen.body["progress"]), (&json!(3), &json!(100)));
+    world.team.stranger.get(&place).await.expect_problem(404, "not_found");
+    owner.get(&format!("/api/secrets/keys/rotations/{}", ids[0])).await.expect_problem(404, "not_found");
     let key = started.text("/dataKeyId");
     for id in &ids {
         let versions = owner.get(&format!("{}/versions", at(id))).await.expect(200);

@@ -99,7 +99,16 @@ impl Quiet {
         let running = self.assembly.groups.iter().find(|running| running.name == "secrets").unwrap();
         let secrets: Secrets = running.service().unwrap();
         let runtime = secrets.runtime.clone();
-        (secrets, Invocation { runtime, job: PlatformJob::begin(), name, id: "test".to_owned() })
+        (
+            secrets,
+            Invocation {
+                runtime,
+                job: PlatformJob::begin(),
+                name,
+                id: "test".to_owned(),
+                correlation_id: None,
+            },
+        )
     }
 }
 
@@ -198,6 +207,8 @@ async fn expiry_is_warned_of_once_at_each_step() {
     let warned: Vec<_> =
         events.iter().filter(|one| one.0 == "expiry.warned").map(|one| one.1["daysLeft"].clone()).collect();
     assert_eq!(warned, [30, 14, 7, 1]);
+    let owner = json!(quiet.user_id);
+    assert!(events.iter().filter(|one| one.0 == "expiry.warned").all(|one| one.1["ownerId"] == owner));
     assert_eq!(events.last().unwrap().1["changes"][0]["to"], "expired");
 }
 

@@ -59,6 +59,7 @@ async fn a_newer_key_of_the_vault_wraps_the_data_keys_again_and_leaves_the_value
         job: PlatformJob::begin(),
         name: "keys",
         id: "test".to_owned(),
+        correlation_id: None,
     };
     jobs::maintain_keys(renewed.clone(), invocation()).await.unwrap();
     let after = world.stored(&key).await;

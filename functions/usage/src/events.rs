@@ -3,14 +3,14 @@
 
 use coder_core::{Failure, OrganizationId, Result, UserId};
 use coder_database::{Filter, Partition, Query, Record};
-use coder_handler::{ConsumerFault, Event, Invocation};
+use coder_handler::{Cause, ConsumerFault, Event, Invocation, retry_stale};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::jobs::erase;
 use crate::mapping;
 use crate::model::{Budget, Quota, QuotaScope, config};
-use crate::service::{Acting, Outcome, Usage, retried};
+use crate::service::{Outcome, Usage};
 
 fn tenant(event: &Event) -> Result<OrganizationId, ConsumerFault> {
     event.organization_id.ok_or_else(|| ConsumerFault::Reject("the event names no organization".to_owned()))
@@ -22,7 +22,7 @@ pub async fn meter(usage: Usage, run: Invocation, event: Event) -> Result<(), Co
     if incoming.is_empty() {
         return Ok(());
     }
-    let outcomes = usage.ingest(Acting::Job(&run), tenant(&event)?, incoming).await?;
+    let outcomes = usage.ingest(Cause::Job(&run), tenant(&event)?, incoming).await?;
     let refused = outcomes.iter().find_map(|outcome| match outcome {
         Outcome::Rejected(code) => Some(*code),
         Outcome::Accepted | Outcome::Duplicate => None,
@@ -62,11 +62,11 @@ async fn deactivate(
     let of_scope = || Query::new(Filter::eq("scopeId", scope_id).and(Filter::eq("active", true))).limit(1000);
     let (quotas, _) = usage.quotas.page(&partition, &of_scope()).await?;
     for quota in quotas.iter().filter(|quota| quota.data.scope != QuotaScope::Organization) {
-        retried(|| end_quota(usage, run, &partition, quota)).await?;
+        retry_stale(|| end_quota(usage, run, &partition, quota)).await?;
     }
     let (budgets, _) = usage.budgets.page(&partition, &of_scope()).await?;
     for budget in &budgets {
-        retried(|| end_budget(usage, run, &partition, budget)).await?;
+        retry_stale(|| end_budget(usage, run, &partition, budget)).await?;
     }
     Ok(())
 }

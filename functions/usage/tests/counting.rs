@@ -1,8 +1,9 @@
 //! Counting once: in parallel, again, and after a stop half-way.
 
 use coder_core::UserId;
+use coder_handler::Cause;
 use coder_usage::model::Subject;
-use coder_usage::service::{Acting, Incoming, Outcome};
+use coder_usage::service::{Incoming, Outcome};
 use proptest::prelude::*;
 
 use crate::world::{World, tokens};
@@ -78,7 +79,7 @@ async fn a_stop_half_way_and_a_repeat_count_once() {
     for waits in [1, 5, 20, 60, 150, 400, 1000] {
         let (usage, organization, invocation) = (world.usage.clone(), world.organization, world.invocation());
         let work = tokio::spawn(async move {
-            usage.ingest(Acting::Job(&invocation), organization, batch(0..300, user)).await
+            usage.ingest(Cause::Job(&invocation), organization, batch(0..300, user)).await
         });
         for _ in 0..waits {
             tokio::task::yield_now().await;

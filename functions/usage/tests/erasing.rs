@@ -2,10 +2,10 @@
 
 use coder_core::UserId;
 use coder_database::Partition;
-use coder_handler::functions::Outcome;
+use coder_handler::{Cause, functions::Outcome};
 use coder_usage::model::{Quota, Subject, config};
 use coder_usage::period::Month;
-use coder_usage::service::{Acting, Incoming};
+use coder_usage::service::Incoming;
 use serde_json::{Value, json};
 
 use crate::world::{START, World, quota, tokens, with};
@@ -62,7 +62,7 @@ async fn a_purged_organization_leaves_its_closed_statements() {
     world.count((0..200).map(|id| tokens(id, 1, Subject::default())).collect()).await;
     world.clock.advance(jiff::SignedDuration::from_hours(24 * 30));
     let month = Month::of(START.parse().unwrap());
-    world.usage.close(Acting::Job(&world.invocation()), world.organization, month).await.unwrap();
+    world.usage.close(Cause::Job(&world.invocation()), world.organization, month).await.unwrap();
     let event = world.bus("coder.users.organization.purged", json!({}));
     for _ in 0..2 {
         assert_eq!(world.tell("purge-organization", &event).await, Outcome::Done(Value::Null));

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use coder_config::Settings;
 use coder_core::{Ambient, ManualClock, OrganizationId, OsEntropy};
 use coder_database::{Entity, Filter, Partition, PlatformJob, Query, Transaction};
-use coder_handler::Invocation;
 use coder_handler::functions::Outcome as Answered;
+use coder_handler::{Cause, Invocation};
 use coder_startup::outbox::LeftForTheSweep;
 use coder_startup::{Assembly, Providers};
 use coder_testkit::{Client, Reply, TestPlatform};
 use coder_usage::decimal::Decimal;
 use coder_usage::model::{CONTAINER, Subject, config};
-use coder_usage::service::{Acting, Incoming, Outcome, Usage};
+use coder_usage::service::{Incoming, Outcome, Usage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -105,12 +105,12 @@ impl World {
     /// What jobs run with.
     pub(crate) fn invocation(&self) -> Invocation {
         let (runtime, job) = (self.usage.runtime.clone(), PlatformJob::begin());
-        Invocation { runtime, job, name: "test", id: "test".to_owned() }
+        Invocation { runtime, job, name: "test", id: "test".to_owned(), correlation_id: None }
     }
 
     /// Counts events.
     pub(crate) async fn count(&self, events: Vec<Incoming>) -> Vec<Outcome> {
-        self.usage.ingest(Acting::Job(&self.invocation()), self.organization, events).await.unwrap()
+        self.usage.ingest(Cause::Job(&self.invocation()), self.organization, events).await.unwrap()
     }
 
     /// Runs a timer now.

@@ -1,20 +1,18 @@
 //! What events change here: those of `auth` on a person, and our own on what hangs on a thing that is gone. Every
 //! consumer reads what is true now and writes what is missing, so that a repeated event changes nothing.
 
-use coder_core::{Code, Failure, OrganizationId, Result, UserId};
+use coder_core::{Code, OrganizationId, Result, UserId};
 use coder_database::{Filter, Partition, Query};
-use coder_handler::{ConsumerFault, Event, Invocation};
-use coder_mail::MailError;
+use coder_handler::{Cause, ConsumerFault, Event, Invocation, retry_stale};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::invite;
-use crate::jobs::{erase, retried};
-use crate::mail::PlainMailer;
+use crate::jobs::erase;
 use crate::model::{CONTAINER, Organization, OrganizationStatus, User};
 use crate::routes::team_members;
+use crate::service::Users;
 use crate::service::gift::grant_event;
-use crate::service::{Acting, Users};
 
 /// Documents that one batch takes away; each needs an operation for its event too.
 const BATCH: u32 = 20;
@@ -34,7 +32,7 @@ fn tenant(event: &Event) -> Result<OrganizationId, ConsumerFault> {
 pub async fn note_login(users: Users, run: Invocation, event: Event) -> Result<(), ConsumerFault> {
     let OfPerson { user_id } = event.payload()?;
     let partition = Partition::user(user_id);
-    retried(|| async {
+    retry_stale(|| async {
         let Some(before) = users.people.find(&partition, &user_id.to_string()).await? else { return Ok(()) };
         if before.data.last_login_at.is_some_and(|last| last >= event.time) {
             return Ok(());
@@ -68,7 +66,7 @@ pub async fn mirror_email(users: Users, run: Invocation, event: Event) -> Result
     }
     let email = email.as_deref().and_then(crate::names::email);
     let partition = Partition::user(user_id);
-    retried(|| async {
+    retry_stale(|| async {
         let Some(before) = users.people.find(&partition, &user_id.to_string()).await? else { return Ok(()) };
         let email = email.clone().or_else(|| before.data.email.clone());
         let mut unit = run.begin(CONTAINER, partition.clone());
@@ -81,7 +79,7 @@ pub async fn mirror_email(users: Users, run: Invocation, event: Event) -> Result
         run.commit(unit).await
     })
     .await?;
-    absent_is_done(users.mirror_person(Acting::Job(&run), user_id).await)?;
+    absent_is_done(users.mirror_person(Cause::Job(&run), user_id).await)?;
     Ok(())
 }
 
@@ -96,7 +94,7 @@ fn absent_is_done(outcome: Result<()>) -> Result<()> {
 /// Settles what hangs on a membership, should the request that changed it not have come so far.
 pub async fn mirror_membership(users: Users, run: Invocation, event: Event) -> Result<(), ConsumerFault> {
     let OfPerson { user_id } = event.payload()?;
-    users.settle_membership(Acting::Job(&run), tenant(&event)?, user_id).await?;
+    users.settle_membership(Cause::Job(&run), tenant(&event)?, user_id).await?;
     Ok(())
 }
 
@@ -105,12 +103,12 @@ pub async fn settle_person(users: Users, run: Invocation, event: Event) -> Resul
     let OfPerson { user_id } = event.payload()?;
     if event.kind == "coder.users.user.purged" {
         for organization_id in users.mirrored_organizations(user_id).await? {
-            retried(|| leave(&users, &run, organization_id, user_id)).await?;
-            users.settle_membership(Acting::Job(&run), organization_id, user_id).await?;
+            retry_stale(|| leave(&users, &run, organization_id, user_id)).await?;
+            users.settle_membership(Cause::Job(&run), organization_id, user_id).await?;
         }
         return Ok(());
     }
-    absent_is_done(users.mirror_person(Acting::Job(&run), user_id).await)?;
+    absent_is_done(users.mirror_person(Cause::Job(&run), user_id).await)?;
     Ok(())
 }
 
@@ -143,16 +141,10 @@ async fn leave(
     run.commit(unit).await
 }
 
-/// Sends the mail of an invitation.
+/// Has the mail of an invitation sent.
 pub async fn send_invitation(users: Users, run: Invocation, event: Event) -> Result<(), ConsumerFault> {
-    let mailer = mailer(&users).map_err(Failure::internal)?;
-    invite::deliver(&users, &run, &mailer, tenant(&event)?, &event.subject).await
-}
-
-/// The mailer that the settings name.
-pub(crate) fn mailer(users: &Users) -> Result<PlainMailer, MailError> {
-    let runtime = &users.runtime;
-    coder_mail::choose(&runtime.settings, runtime.ambient.clone()).map(PlainMailer)
+    invite::deliver(&users, &run, tenant(&event)?, &event.subject).await?;
+    Ok(())
 }
 
 /// Takes away the places in a deleted team and the grants to it and at it.

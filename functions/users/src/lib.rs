@@ -10,7 +10,6 @@ pub mod events;
 mod identity;
 mod invite;
 pub mod jobs;
-pub mod mail;
 pub mod model;
 pub mod names;
 pub mod permissions;

@@ -1,4 +1,4 @@
-//! Events delivered and timers run, as the platform does it, and the mails that were written.
+//! Events delivered and timers run, as the platform does it.
 
 use std::collections::BTreeSet;
 
@@ -77,13 +77,6 @@ impl World {
     pub(crate) async fn run(&self, timer: &str) {
         let outcome = self.assembly.groups[0].functions.run_timer(timer, "test").await;
         assert_eq!(outcome, Outcome::Done(Value::Null), "{timer}");
-    }
-
-    /// The mails so far.
-    pub(crate) fn mails(&self) -> Vec<Value> {
-        let path = self.assembly.providers.settings.data_dir.join(coder_mail::FILE_NAME);
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Makes something and answers its id; what callers may do is looked up afresh from then on.

@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+use crate::notifications::Mailbox;
+
 const START: &str = "2026-01-05T12:01:00Z";
 
 /// The group, alone.
@@ -33,6 +35,7 @@ pub(crate) struct World {
     pub(crate) ambient: Ambient,
     router: Router,
     pub(crate) assembly: Assembly,
+    pub(crate) mailbox: Mailbox,
     _directory: TempDir,
 }
 
@@ -127,8 +130,10 @@ impl World {
         let groups = vec![coder_users::route_group()];
         let assembly = Assembly::start(providers, groups, Arc::new(LeftForTheSweep)).await.unwrap();
         let group = &assembly.groups[0];
+        let mailbox = Mailbox::default();
+        mailbox.open(&assembly.peers);
         let (users, router) = (group.service::<Users>().unwrap(), coder_handler::server::api(group));
-        Self { clock, users, ambient, router, assembly, _directory: directory }
+        Self { clock, users, ambient, router, assembly, mailbox, _directory: directory }
     }
 
     /// Registers a person with a personal organization.

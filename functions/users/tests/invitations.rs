@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::harness::{Person, World};
+use crate::notifications::Mailbox;
 
 /// Invites one address and answers the token.
 async fn invite(world: &World, by: &Person, body: Value) -> (String, String) {
@@ -77,12 +78,12 @@ async fn the_token_is_in_the_mail_alone_and_forgotten_once_it_left() {
     assert!(!events[0].to_string().contains(&token));
     world.deliver().await;
     world.deliver().await;
-    let mails = world.mails();
+    let mails = world.mailbox.mails();
     assert_eq!(
-        (mails.len(), &mails[0]["to"], &mails[0]["kind"]),
-        (1, &json!("ada@example.com"), &json!("invitation"))
+        (mails.len(), &mails[0]["recipients"], &mails[0]["sensitive"]),
+        (1, &json!(["email:ada@example.com"]), &json!(true))
     );
-    assert!(mails[0]["text"].as_str().unwrap().contains(&token));
+    assert!(mails[0]["actionUrl"].as_str().unwrap().ends_with(&token));
     assert_eq!(world.get(&owner, &path).await.expect(200)["delivery"], "sent");
     let all =
         world.assembly.providers.store.query_across("users", &Query::new(None).limit(1000)).await.unwrap();
@@ -207,8 +208,7 @@ async fn an_acceptance_that_was_cut_off_is_finished_when_it_is_repeated() {
 async fn a_mail_that_does_not_leave_is_tried_again_for_a_day() {
     let world = World::start().await;
     let owner = world.founder("Olga").await;
-    let outbox = world.assembly.providers.settings.data_dir.join(coder_mail::FILE_NAME);
-    std::fs::create_dir(&outbox).unwrap();
+    Mailbox::close(&world.assembly.peers);
     let (id, token) = invite(&world, &owner, json!({"emails": ["ada@example.com"]})).await;
     let path = format!("/invitations/{id}");
     let outcome = world.try_event("send-invitation", &owner, "invitation.sent").await;
@@ -217,13 +217,13 @@ async fn a_mail_that_does_not_leave_is_tried_again_for_a_day() {
     world.clock.advance(SignedDuration::from_mins(10));
     world.run("expire").await;
     assert_eq!(world.get(&owner, &path).await.expect(200)["delivery"], "pending");
-    std::fs::remove_dir(&outbox).unwrap();
+    world.mailbox.open(&world.assembly.peers);
     world.run("expire").await;
     assert_eq!(world.get(&owner, &path).await.expect(200)["delivery"], "sent");
-    assert!(world.mails()[0]["text"].as_str().unwrap().contains(&token));
+    assert!(world.mailbox.mails()[0]["actionUrl"].as_str().unwrap().ends_with(&token));
     // The event, delivered after all, sends nothing more; neither does one of a closed invitation.
     let outcome = world.try_event("send-invitation", &owner, "invitation.sent").await;
-    assert_eq!((outcome, world.mails().len()), (Outcome::Done(Value::Null), 1));
+    assert_eq!((outcome, world.mailbox.mails().len()), (Outcome::Done(Value::Null), 1));
 }
 
 #[tokio::test]

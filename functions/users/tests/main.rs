@@ -12,6 +12,7 @@ mod invitations;
 mod jobs;
 mod me;
 mod members;
+mod notifications;
 mod organizations;
 mod people;
 mod projects;

@@ -80,60 +80,15 @@ impl Cache for MemoryCache {
 mod tests {
     use std::time::Duration;
 
-    use coder_core::{Ambient, ManualClock, OsEntropy};
-    use jiff::{SignedDuration, Timestamp};
+    use coder_core::Ambient;
 
     use super::{Cache as _, MemoryCache};
 
-    const MINUTE: Duration = Duration::from_mins(1);
-
-    fn cache() -> (MemoryCache, ManualClock) {
-        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
-        (MemoryCache::new(Ambient::new(clock.clone(), OsEntropy)), clock)
-    }
-
-    #[tokio::test]
-    async fn keeps_until_the_time_is_over() {
-        let (cache, clock) = cache();
-        cache.put("key", (*b"value").into(), MINUTE).await;
-        assert_eq!(cache.get("key").await.as_deref(), Some(&b"value"[..]));
-        clock.advance(SignedDuration::from_millis(59_999));
-        assert!(cache.get("key").await.is_some());
-        clock.advance(SignedDuration::from_millis(1));
-        assert!(cache.get("key").await.is_none());
-        clock.advance(SignedDuration::from_mins(-1));
-        assert!(cache.get("key").await.is_none(), "what was found too old is gone");
-    }
-
-    #[tokio::test]
-    async fn replaces_and_removes() {
-        let (cache, clock) = cache();
-        cache.put("key", (*b"old").into(), MINUTE).await;
-        clock.advance(SignedDuration::from_secs(30));
-        cache.put("key", (*b"new").into(), MINUTE).await;
-        clock.advance(SignedDuration::from_secs(45));
-        assert_eq!(cache.get("key").await.as_deref(), Some(&b"new"[..]));
-        cache.remove("key").await;
-        assert!(cache.get("key").await.is_none());
-        cache.remove("never there").await;
-    }
-
-    #[tokio::test]
-    async fn a_time_without_end_and_none_at_all() {
-        let (cache, clock) = cache();
-        cache.put("for ever", (*b"x").into(), Duration::MAX).await;
-        cache.put("never", (*b"x").into(), Duration::ZERO).await;
-        clock.advance(SignedDuration::from_hours(24 * 365 * 100));
-        assert!(cache.get("for ever").await.is_some());
-        assert!(cache.get("never").await.is_none());
-    }
-
     #[tokio::test]
     async fn stays_within_its_capacity() {
-        let (_, clock) = cache();
-        let cache = MemoryCache::with_capacity(Ambient::new(clock, OsEntropy), 1_000);
+        let cache = MemoryCache::with_capacity(Ambient::system(), 1_000);
         for number in 0..100 {
-            cache.put(&format!("{number:02}"), [0; 98].into(), MINUTE).await;
+            cache.put(&format!("{number:02}"), [0; 98].into(), Duration::from_mins(1)).await;
         }
         cache.entries.run_pending_tasks().await;
         assert!(cache.entries.weighted_size() <= 1_000);

@@ -10,7 +10,7 @@ use coder_core::Ambient;
 const MAX_KEYS: usize = 100_000;
 const SHARDS: usize = 64;
 /// A level counts 60,000ths of a token: so many come back in a millisecond as tokens do in a minute.
-const UNITS: u64 = 60_000;
+pub const UNITS_PER_TOKEN: u64 = 60_000;
 
 /// How much a key may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,21 @@ impl Limit {
     /// A limit whose burst is a minute's worth.
     pub fn per_minute(tokens: u32) -> Self {
         Self { per_minute: tokens, burst: tokens }
+    }
+
+    /// The level of a rested bucket, in units.
+    pub fn capacity(self) -> u64 {
+        u64::from(self.burst.max(1)) * UNITS_PER_TOKEN
+    }
+
+    /// How many units come back in a millisecond.
+    pub fn per_millisecond(self) -> u64 {
+        u64::from(self.per_minute.max(1))
+    }
+
+    /// How many units a cost takes: never more than a rested bucket has.
+    pub fn units(self, cost: u32) -> u64 {
+        (u64::from(cost) * UNITS_PER_TOKEN).min(self.capacity())
     }
 }
 
@@ -41,6 +56,21 @@ pub struct Decision {
     pub reset_seconds: u64,
     /// Seconds after which the same request would pass, rounded up; 0 if it was allowed.
     pub retry_after_seconds: u64,
+}
+
+impl Decision {
+    /// The decision that left `level` units in a bucket. A cost that was refused is what is missing now.
+    pub fn of(limit: Limit, cost: u32, allowed: bool, level: u64) -> Self {
+        let seconds = |units: u64| units.div_ceil(limit.per_millisecond()).div_ceil(1_000);
+        let missing = if allowed { 0 } else { limit.units(cost).saturating_sub(level) };
+        Self {
+            allowed,
+            limit: limit.burst.max(1),
+            remaining: u32::try_from(level / UNITS_PER_TOKEN).unwrap_or(u32::MAX),
+            reset_seconds: seconds(limit.capacity().saturating_sub(level)),
+            retry_after_seconds: seconds(missing),
+        }
+    }
 }
 
 /// Counts use against limits.
@@ -127,30 +157,23 @@ struct Bucket {
 
 impl Bucket {
     fn rested(limit: Limit, now: i64) -> Self {
-        let capacity = u64::from(limit.burst.max(1)) * UNITS;
-        Self { level: capacity, capacity, per_millisecond: u64::from(limit.per_minute.max(1)), at: now }
+        let capacity = limit.capacity();
+        Self { level: capacity, capacity, per_millisecond: limit.per_millisecond(), at: now }
     }
 
     fn take(&mut self, limit: Limit, cost: u32, now: i64) -> Decision {
         // What came back since was earned at the rate of before.
         self.refill(now);
-        let rested = Self::rested(limit, now);
-        self.capacity = rested.capacity;
-        self.per_millisecond = rested.per_millisecond;
+        self.capacity = limit.capacity();
+        self.per_millisecond = limit.per_millisecond();
         self.level = self.level.min(self.capacity);
 
-        let wanted = (u64::from(cost) * UNITS).min(self.capacity);
-        let missing = wanted.saturating_sub(self.level);
-        if missing == 0 {
+        let wanted = limit.units(cost);
+        let allowed = wanted <= self.level;
+        if allowed {
             self.level -= wanted;
         }
-        Decision {
-            allowed: missing == 0,
-            limit: limit.burst.max(1),
-            remaining: u32::try_from(self.level / UNITS).unwrap_or(u32::MAX),
-            reset_seconds: self.seconds_for(self.capacity - self.level),
-            retry_after_seconds: self.seconds_for(missing),
-        }
+        Decision::of(limit, cost, allowed, self.level)
     }
 
     /// A clock that went back gives nothing and takes nothing.
@@ -161,16 +184,8 @@ impl Bucket {
         self.at = now;
     }
 
-    fn milliseconds_for(&self, units: u64) -> u64 {
-        units.div_ceil(self.per_millisecond)
-    }
-
-    fn seconds_for(&self, units: u64) -> u64 {
-        self.milliseconds_for(units).div_ceil(1_000)
-    }
-
     fn rested_at(&self) -> i64 {
-        let missing = self.milliseconds_for(self.capacity - self.level);
+        let missing = (self.capacity - self.level).div_ceil(self.per_millisecond);
         self.at.saturating_add(i64::try_from(missing).unwrap_or(i64::MAX))
     }
 }

@@ -8,9 +8,52 @@ use std::sync::{PoisonError, RwLock};
 use coder_core::Ambient;
 use coder_core::id::{OrganizationId, SessionId, UserId};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 /// The list is swept at this size and each time it doubles.
 const FIRST_SWEEP: usize = 1_024;
+
+/// How many revocations may wait to be told to other processes.
+const OUTLET: usize = 1_024;
+
+/// Whose credentials do not hold any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Revoked {
+    /// All tokens of a session.
+    Session(SessionId),
+    /// Everything a user was issued.
+    User(UserId),
+    /// Everything a user was issued for one organization.
+    Membership(UserId, OrganizationId),
+    /// An API key, by its public id.
+    Key(Box<str>),
+}
+
+/// An entry of the list, as processes tell it to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revocation {
+    /// Whose credentials.
+    pub revoked: Revoked,
+    /// Those that were issued earlier do not hold.
+    pub before: Timestamp,
+    /// When all of them have ended by themselves, and the entry has no meaning any more.
+    pub until: Timestamp,
+}
+
+/// What a list was told and others have not heard yet, for a [`crate::RevocationRelay`]. It holds 1,024; what does
+/// not fit is left to the store's list, which every process reads anyway.
+#[derive(Debug)]
+pub struct Outlet(mpsc::Receiver<Revocation>);
+
+impl Outlet {
+    /// The next revocation; `None` when the list is gone and all was taken.
+    pub async fn next(&mut self) -> Option<Revocation> {
+        self.0.recv().await
+    }
+}
 
 /// What was revoked, kept until every credential concerned has ended by itself; that bounds the list. Asking
 /// costs one atomic load while nothing is revoked, a shared lock otherwise.
@@ -20,6 +63,7 @@ pub struct Revocations {
     any: AtomicBool,
     fresh_at: AtomicI64,
     lists: RwLock<Lists>,
+    outlet: Option<mpsc::Sender<Revocation>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,17 +90,25 @@ impl Revocations {
             any: AtomicBool::new(false),
             fresh_at: AtomicI64::new(i64::MIN),
             lists: RwLock::default(),
+            outlet: None,
         }
+    }
+
+    /// An empty list, and the outlet for what it is told from now on, be it by the platform or by a feed. What
+    /// changes nothing does not come out, nor does what was heard from a relay.
+    pub fn with_outlet(ambient: Ambient) -> (Self, Outlet) {
+        let (sender, receiver) = mpsc::channel(OUTLET);
+        (Self { outlet: Some(sender), ..Self::new(ambient) }, Outlet(receiver))
     }
 
     /// Revokes a session. `until` is when its last access token ends.
     pub fn revoke_session(&self, session: SessionId, until: Timestamp) {
-        self.record(|lists| insert(&mut lists.sessions, session, Timestamp::MAX, until));
+        self.tell(Revoked::Session(session), Timestamp::MAX, until);
     }
 
     /// Revokes all that a user was issued before `before`, in every organization.
     pub fn revoke_user(&self, user: UserId, before: Timestamp, until: Timestamp) {
-        self.record(|lists| insert(&mut lists.users, user, before, until));
+        self.tell(Revoked::User(user), before, until);
     }
 
     /// Revokes all that a user was issued for one organization before `before`.
@@ -67,12 +119,18 @@ impl Revocations {
         before: Timestamp,
         until: Timestamp,
     ) {
-        self.record(|lists| insert(&mut lists.memberships, (user, organization), before, until));
+        self.tell(Revoked::Membership(user, organization), before, until);
     }
 
     /// Revokes an API key by its public id. `until` is when no verified copy of it is cached any more.
     pub fn revoke_key(&self, key_id: &str, until: Timestamp) {
-        self.record(|lists| insert(&mut lists.keys, key_id.into(), Timestamp::MAX, until));
+        self.tell(Revoked::Key(key_id.into()), Timestamp::MAX, until);
+    }
+
+    /// Takes over what another process has revoked. It says nothing of how complete the list is, so it does not
+    /// make it fresher.
+    pub fn hear(&self, revocation: Revocation) {
+        self.record(&revocation);
     }
 
     /// Whether an access token was revoked. Tokens tell their time of issue in whole seconds, so one that was
@@ -108,12 +166,24 @@ impl Revocations {
         Timestamp::from_millisecond(self.fresh_at.load(Ordering::Acquire)).ok()
     }
 
-    fn record(&self, change: impl FnOnce(&mut Lists)) {
+    fn tell(&self, revoked: Revoked, before: Timestamp, until: Timestamp) {
+        let revocation = Revocation { revoked, before, until };
+        if self.record(&revocation)
+            && let Some(outlet) = &self.outlet
+            && outlet.try_send(revocation).is_err()
+        {
+            tracing::warn!("a revocation is not told at once: other processes will read it from the store");
+        }
+    }
+
+    /// Whether the list did not cover it before.
+    fn record(&self, revocation: &Revocation) -> bool {
         let now = self.ambient.now();
         let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut lists);
+        let changed = lists.insert(revocation);
         lists.sweep(now);
         self.any.store(lists.len() > 0, Ordering::Release);
+        changed
     }
 
     fn ask(&self, question: impl FnOnce(&Lists, Timestamp) -> bool) -> bool {
@@ -131,6 +201,18 @@ impl Entry {
 }
 
 impl Lists {
+    fn insert(&mut self, revocation: &Revocation) -> bool {
+        let entry = Entry { before: revocation.before, until: revocation.until };
+        match &revocation.revoked {
+            Revoked::Session(session) => insert(&mut self.sessions, *session, entry),
+            Revoked::User(user) => insert(&mut self.users, *user, entry),
+            Revoked::Membership(user, organization) => {
+                insert(&mut self.memberships, (*user, *organization), entry)
+            }
+            Revoked::Key(key_id) => insert(&mut self.keys, key_id.clone(), entry),
+        }
+    }
+
     fn len(&self) -> usize {
         self.sessions.len() + self.users.len() + self.memberships.len() + self.keys.len()
     }
@@ -148,11 +230,22 @@ impl Lists {
     }
 }
 
-/// Revoking twice widens: neither an older time of issue nor an earlier end takes anything back.
-fn insert<K: Eq + Hash>(list: &mut HashMap<K, Entry>, key: K, before: Timestamp, until: Timestamp) {
-    let entry = list.entry(key).or_insert(Entry { before, until });
-    entry.before = entry.before.max(before);
-    entry.until = entry.until.max(until);
+/// Revoking twice widens: neither an older time of issue nor an earlier end takes anything back. Says whether
+/// anything changed.
+fn insert<K: Eq + Hash>(list: &mut HashMap<K, Entry>, key: K, new: Entry) -> bool {
+    match list.entry(key) {
+        std::collections::hash_map::Entry::Vacant(vacant) => {
+            vacant.insert(new);
+            true
+        }
+        std::collections::hash_map::Entry::Occupied(mut occupied) => {
+            let entry = occupied.get_mut();
+            let changed = entry.before < new.before || entry.until < new.until;
+            entry.before = entry.before.max(new.before);
+            entry.until = entry.until.max(new.until);
+            changed
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Start the whole platform on this machine (the default)
     Dev(Dev),
+    /// Assemble the function apps as they are deployed
+    Package(crate::packages::Arguments),
     /// Print what all route groups declare, as the deployment reads it
     Manifest(Generated),
     /// Write the OpenAPI document of every route group
@@ -52,6 +54,9 @@ pub(crate) struct Dev {
     /// Fill an empty store with data for a first look
     #[arg(long)]
     pub(crate) seed: bool,
+    /// Run every group as a function app under the Functions Core Tools (`func`), which have to be installed
+    #[arg(long, conflicts_with = "seed")]
+    pub(crate) func: bool,
 }
 
 #[derive(Debug, Args)]

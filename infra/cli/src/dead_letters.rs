@@ -153,44 +153,57 @@ impl Desk {
     async fn replay(&self, wanted: &Replay) -> anyhow::Result<()> {
         let (now, mut sent) = (self.data.providers.ambient.now(), 0);
         let mut report = Report::default();
-        for found in self.which(&wanted.which).await? {
+        for found in self.which(&wanted.which, Some(true)).await? {
             let due = Letters::due(now, sent, wanted.rate);
-            let outcome =
-                if wanted.which.dry_run { Ok(Replayed::Now) } else { self.replay_one(&found, due).await };
+            let outcome = self.replay_one(&found, due, wanted.which.dry_run).await;
             if outcome.as_ref().is_ok_and(|replayed| *replayed == Replayed::Now) {
                 sent += 1;
             }
             report.add(found.id, outcome.map(|replayed| replayed == Replayed::Now));
         }
+        if wanted.which.all {
+            report.without_event = self.which(&wanted.which, Some(false)).await?.len();
+        }
         let next = "they go out when a platform sweeps its outbox: within seconds, if one runs on this data directory";
         self.report(&report, &wanted.which, "replayed", next)
     }
 
-    async fn replay_one(&self, found: &Found<'_>, due: Option<Timestamp>) -> Result<Replayed, Failure> {
+    async fn replay_one(
+        &self,
+        found: &Found<'_>,
+        due: Timestamp,
+        dry_run: bool,
+    ) -> Result<Replayed, Failure> {
         retry_stale(async || {
             let before = found.letters.get(&found.id).await?;
             let mut transaction = self.begin(found, "dead-letters.replay");
-            let (_, replayed) = found.letters.replay(&mut transaction, &before, due)?;
-            transaction.commit().await.map(|_| replayed)
+            let (_, replayed) = found.letters.replay(&mut transaction, &before, Some(due))?;
+            if !dry_run {
+                drop(transaction.commit().await?);
+            }
+            Ok(replayed)
         })
         .await
     }
 
     async fn discard(&self, which: &Which) -> anyhow::Result<()> {
         let mut report = Report::default();
-        for found in self.which(which).await? {
-            let outcome = if which.dry_run { Ok(true) } else { self.discard_one(&found).await };
+        for found in self.which(which, None).await? {
+            let outcome = self.discard_one(&found, which.dry_run).await;
             report.add(found.id, outcome);
         }
         self.report(&report, which, "dropped", "they are kept for 90 days; `list --state dropped` shows them")
     }
 
-    async fn discard_one(&self, found: &Found<'_>) -> Result<bool, Failure> {
+    async fn discard_one(&self, found: &Found<'_>, dry_run: bool) -> Result<bool, Failure> {
         retry_stale(async || {
             let before = found.letters.get(&found.id).await?;
             let mut transaction = self.begin(found, "dead-letters.drop");
             found.letters.drop(&mut transaction, &before)?;
-            transaction.commit().await.map(|_| before.data.state != State::Dropped)
+            if !dry_run {
+                drop(transaction.commit().await?);
+            }
+            Ok(before.data.state != State::Dropped)
         })
         .await
     }
@@ -222,8 +235,8 @@ impl Desk {
         }
     }
 
-    /// Those that are named, or all open ones that pass the filters.
-    async fn which(&self, which: &Which) -> anyhow::Result<Vec<Found<'_>>> {
+    /// Those that are named, or all open ones that pass the filters: with an event, without one, or both.
+    async fn which(&self, which: &Which, has_event: Option<bool>) -> anyhow::Result<Vec<Found<'_>>> {
         let mut all = Vec::new();
         for id in &which.ids {
             all.push(self.one(id, which.filter.group.as_deref()).await?);
@@ -231,11 +244,11 @@ impl Desk {
         if !which.all {
             return Ok(all);
         }
-        let selection = Selection { state: Some(State::Open), ..which.filter.selection() };
+        let selection = Selection { state: Some(State::Open), has_event, ..which.filter.selection() };
         for group in self.data.groups(which.filter.group.as_deref())? {
             let Some(letters) = self.letters(group) else { continue };
             let (ids, more) = letters.ids(&selection, MOST).await.map_err(plain)?;
-            if more && !self.json {
+            if more && !self.json && has_event != Some(false) {
                 let name = group.name;
                 terminal::line(&format!(
                     "{name}: the newest {MOST} are taken; repeat the command for the rest"
@@ -252,9 +265,10 @@ impl Desk {
         if self.json {
             let failed: Vec<Value> =
                 failed.iter().map(|(id, reason)| json!({"id": id, "reason": reason})).collect();
-            print(
-                &json!({verb: done, "unchanged": report.unchanged, "failed": failed, "dryRun": which.dry_run}),
-            );
+            print(&json!({
+                verb: done, "unchanged": report.unchanged, "failed": failed,
+                "withoutEvent": report.without_event, "dryRun": which.dry_run,
+            }));
         } else {
             for (id, reason) in failed {
                 terminal::line(&format!("{id}: {reason}"));
@@ -263,8 +277,12 @@ impl Desk {
                 0 => String::new(),
                 count => format!(", {count} {verb} before"),
             };
+            if report.without_event > 0 {
+                let count = report.without_event;
+                terminal::line(&format!("{count} without an event were passed over: `edit` or `drop` them"));
+            }
             if which.dry_run {
-                terminal::line(&format!("{} would be {verb}; nothing was changed", done.len()));
+                terminal::line(&format!("{} would be {verb}{unchanged}; nothing was changed", done.len()));
             } else {
                 terminal::line(&format!("{} {verb}{unchanged}", done.len()));
             }
@@ -285,6 +303,8 @@ struct Report {
     done: Vec<String>,
     unchanged: Vec<String>,
     failed: Vec<(String, String)>,
+    /// Open ones that cannot be replayed.
+    without_event: usize,
 }
 
 impl Report {

@@ -10,7 +10,7 @@ use coder_users::seed::Seeded;
 
 use crate::arguments::Dev;
 use crate::signals::StopSignals;
-use crate::{seed, terminal};
+use crate::{func, seed, terminal};
 
 /// Starts the platform and runs it until it is told to stop.
 pub(crate) fn run(options: Dev) -> anyhow::Result<()> {
@@ -32,6 +32,9 @@ async fn start(options: Dev) -> anyhow::Result<()> {
     }
     let ambient = Ambient::system();
     coder_startup::handler::start_logging(&settings, &ambient)?;
+    if options.func {
+        return func::run(settings, options.only, &mut stop).await;
+    }
     if options.seed && settings.is_production() {
         bail!("`--seed` makes an account with a known password, which is for development only; leave it out");
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use coder_cli::declared;
 use coder_config::Settings;
 use coder_handler::{manifest, openapi};
 use serde_json::Value;
@@ -15,11 +16,7 @@ const SERVER: &str = "https://api.coder.example";
 
 /// `coder manifest`.
 pub(crate) fn manifest(options: &Generated) -> anyhow::Result<()> {
-    let groups = coder_platform::route_groups();
-    let faults = manifest::faults(&groups);
-    if !faults.is_empty() {
-        bail!("the route groups do not fit together:\n  {}", faults.join("\n  "));
-    }
+    let groups = declared::groups()?;
     let path = options.out.clone().unwrap_or_else(|| PathBuf::from("bicep/platform.json"));
     settle(&path, &pretty(&manifest::manifest(&groups))?, options.check, "coder manifest")
 }

@@ -5,8 +5,10 @@ mod audit;
 mod data;
 mod dead_letters;
 mod dev;
+mod func;
 mod generated;
 mod jobs;
+mod packages;
 mod seed;
 mod signals;
 mod terminal;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command.unwrap_or_default() {
         Command::Dev(options) => dev::run(options),
+        Command::Package(options) => packages::run(options),
         Command::Manifest(options) => generated::manifest(&options),
         Command::Openapi(options) => generated::openapi(&options),
         Command::Settings(options) => generated::settings(&options),

@@ -13,6 +13,11 @@ pub(crate) fn error(error: &anyhow::Error) {
     writeln!(std::io::stderr(), "error: {error:#}").ok();
 }
 
+/// Something to know, on standard error.
+pub(crate) fn note(text: &str) {
+    writeln!(std::io::stderr(), "note: {text}").ok();
+}
+
 /// Columns under their headers, two spaces apart; line breaks in a cell become spaces.
 pub(crate) fn table<const N: usize>(headers: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let cell = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -106,6 +106,9 @@ fn an_event_is_mended_and_delivered_again_once() {
     assert!(shown.contains("somebody") && shown.contains("replay e-1.seen"), "{shown}");
     let dry = on(path, &["replay", "e-1.seen", "--dry-run"]);
     assert!(dry.contains("1 would be replayed"), "{dry}");
+    let odd = ["dead-letters", "replay", "odd", "--dry-run", "--data-dir", "data"];
+    let (code, lines) = refused(path, &odd, &[]);
+    assert_eq!((code, lines.join(" ").contains("edit it")), (Some(1), true), "{lines:?}");
     assert_eq!(outbox(path), []);
     assert!(on(path, &["replay", "e-1.seen"]).contains("1 replayed"));
     assert!(on(path, &["replay", "e-1.seen"]).contains("1 replayed before"));
@@ -133,6 +136,11 @@ fn many_are_replayed_at_a_rate_or_dropped() {
     let path = directory.path();
     let replayed = json_on(path, &["replay", "--all", "--reason", "rejected", "--rate", "2/s"]);
     assert_eq!((replayed["replayed"].as_array().unwrap().len(), &replayed["failed"]), (3, &json!([])));
+    let rest = json_on(path, &["replay", "--all"]);
+    assert_eq!(
+        (&rest["replayed"], &rest["failed"], &rest["withoutEvent"]),
+        (&json!([]), &json!([]), &json!(1))
+    );
     let mut due: Vec<_> = outbox(path).into_iter().filter_map(|record| record.due).collect();
     due.sort_unstable();
     assert_eq!(due.len(), 2);
@@ -148,9 +156,12 @@ fn it_works_beside_a_platform_that_delivers_at_once() {
     let path = directory.path();
     let running = start(path, &[]);
     assert!(on(path, &["replay", "e-2.seen"]).contains("1 replayed"));
+    // `users` has no such consumer, so the event comes back, for another reason.
+    let mut looks = (0..1000).map(|_| json_on(path, &["show", "e-2.seen"]));
+    let back = looks.find(|letter| letter["reason"] == "unroutable").unwrap();
+    assert_eq!((&back["replays"], &back["attempts"], &back["state"]), (&json!(1), &json!(2), &json!("open")));
     running.signal("-INT");
     assert_eq!(running.end(), Some(0));
-    assert_eq!(json_on(path, &["show", "e-2.seen"])["replays"], 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod dead_letters;
+mod local_settings;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
@@ -159,7 +160,15 @@ fn what_keeps_it_from_starting_is_one_sentence_with_what_to_do() {
         "this is no database, whatever its name says; it is long enough to be read",
     )
     .unwrap();
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 10] = [
+        (
+            &["dev", "--func"],
+            &[("PATH", "")],
+            &["npm install --global azure-functions-core-tools@4", "`coder dev`"],
+        ),
+        (&["package", "auth", "nothing"], &[], &["`nothing`", "choose from auth, users"]),
+        (&["package", "--out", "dist"], &[], &["host.json", "project's folder"]),
+        (&["manifest", "--check", "--out", "none.json"], &[], &["none.json", "stale"]),
         (&["dev", "--port", &port], &[], &[&port, "choose another"]),
         (&["dev", "--port", "0", "--data-dir", "file/data"], &[], &["file/data", "another data directory"]),
         (&["dev", "--port", "0", "--data-dir", "corrupt"], &[], &["docs.db", "restore a copy"]),

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `Eq(field, v)` | the field has v's type and value |
 //! | `Ne(field, v)` | the field is there and is not v |
-//! | `Lt`, `Le`, `Gt`, `Ge` | both are numbers or both are strings, and compare so (strings by their UTF-8 bytes) |
+//! | `Lt`, `Le`, `Gt`, `Ge` | both are numbers or both are strings, and compare so (strings by their UTF-8 bytes; see below) |
 //! | `In(field, list)` | `Eq` for any of the list; an empty list is never true |
 //! | `Contains(field, s)` | the field is a string with s in it, case-sensitively |
 //! | `StartsWith(field, s)` | the field is a string that begins with s |
@@ -16,6 +16,9 @@
 //! | `IsDefined(field)` | the field is there, `null` included |
 //! | `IsNull(field)` | the field is there and is `null` |
 //! | `And`, `Or`, `Not` | as ever; an empty `And` is true, an empty `Or` false |
+//!
+//! Cosmos DB compares strings by UTF-16 units, which differs where one string has a character of U+E000–U+FFFF and
+//! the other one beyond U+FFFF. Whole numbers beyond 2⁵³ count as the nearest 64-bit float.
 
 use std::cmp::Ordering;
 

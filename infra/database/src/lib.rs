@@ -15,11 +15,13 @@ pub mod filter;
 pub mod idempotency;
 pub mod merge;
 pub mod outbox;
+pub mod patch;
 pub mod query;
 pub mod repository;
 pub mod rules;
 pub mod store;
 pub mod transaction;
+pub mod vector;
 
 pub use audit::{AuditEntry, Change};
 pub use container::{Container, Index, VectorField};

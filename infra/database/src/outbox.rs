@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use coder_core::{Failure, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::audit::Change;
 use crate::entity::{Entity, Record};
 use crate::repository::Partition;
 use crate::store::{DocumentStore, Operation, StoreError};
@@ -86,6 +87,34 @@ impl Entity for OutboxRecord {
     const TYPE: &'static str = "outbox";
 }
 
+/// Bytes of JSON above which the long values of an event's changes are cut: a message has 256 KiB.
+const CHANGES_BYTES: usize = 128 * 1024;
+
+/// Bytes of JSON above which a value is long, and characters that are kept of a long text. With
+/// [`MAX_CHANGES`](crate::audit::MAX_CHANGES) cut values there is room for the rest of the event.
+const LONG_VALUE: usize = 512;
+const KEPT_CHARACTERS: usize = 100;
+
+/// An event's changes: whole if they fit into a message, else with the beginnings of long texts, and the sizes of
+/// other long values.
+pub(crate) fn fitting(changes: &[Change]) -> Value {
+    let mut whole = json!(changes);
+    if whole.to_string().len() <= CHANGES_BYTES {
+        return whole;
+    }
+    for change in whole.as_array_mut().into_iter().flatten() {
+        for name in ["from", "to"] {
+            let size = change[name].to_string().len();
+            if size > LONG_VALUE {
+                let text: String =
+                    change[name].as_str().unwrap_or_default().chars().take(KEPT_CHARACTERS).collect();
+                change[name] = json!(format!("{text}… ({size} bytes)"));
+            }
+        }
+    }
+    whole
+}
+
 /// Removes a record that is published, or writes what is left of it. [`Failure::Stale`] if somebody else was
 /// faster.
 pub async fn settle(
@@ -107,5 +136,26 @@ pub async fn settle(
         Ok(_) => Ok(()),
         Err(StoreError::NotFound { .. } | StoreError::PreconditionFailed { .. }) => Err(Failure::Stale),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::MAX_CHANGES;
+
+    #[test]
+    fn changes_are_whole_or_cut_to_what_a_message_holds() {
+        let change = |from: Value, to: Value| Change { path: "/body".into(), from, to };
+        let usual = [change(json!("x".repeat(60_000)), json!({"a": [1]}))];
+        assert_eq!(fitting(&usual), json!(usual));
+        let long = change(json!("\u{1}".repeat(70_000)), json!(vec![1; 70_000]));
+        let all: Vec<Change> =
+            (0..MAX_CHANGES).map(|_| long.clone()).chain([change(json!(1), json!("b"))]).collect();
+        let cut = fitting(&all);
+        assert!(cut.to_string().len() < CHANGES_BYTES, "{}", cut.to_string().len());
+        assert_eq!(cut[0]["from"], format!("{}… (420002 bytes)", "\u{1}".repeat(100)));
+        assert_eq!(cut[0]["to"], "… (140001 bytes)");
+        assert_eq!(cut[MAX_CHANGES], json!(change(json!(1), json!("b"))));
     }
 }

@@ -136,9 +136,18 @@ impl<T: Entity> Repository<T> {
         partition: &Partition,
         query: &Query,
     ) -> Result<(Vec<Record<T>>, Option<String>), Failure> {
+        let (items, next) = self.page_each(partition, query).await?;
+        Ok((items.into_iter().collect::<Result<_, _>>()?, next))
+    }
+
+    /// The same for what must go on: a document that cannot be read is a failure of its own.
+    pub async fn page_each(
+        &self,
+        partition: &Partition,
+        query: &Query,
+    ) -> Result<(Vec<Result<Record<T>, Failure>>, Option<String>), Failure> {
         let page = self.store.query(self.container, &partition.key(), &of_type::<T>(query)).await?;
-        let items = page.items.into_iter().map(Record::from_document).collect::<Result<_, _>>()?;
-        Ok((items, page.next))
+        Ok((page.items.into_iter().map(Record::from_document).collect(), page.next))
     }
 
     /// All documents of this type that pass the filter, at most `most`: for what a limit keeps small. More are
@@ -170,14 +179,23 @@ impl<T: Entity> Repository<T> {
         job: &PlatformJob,
         query: &Query,
     ) -> Result<(Vec<(Partition, Record<T>)>, Option<String>), Failure> {
+        let (items, next) = self.page_across_each(job, query).await?;
+        Ok((items.into_iter().collect::<Result<_, _>>()?, next))
+    }
+
+    /// The same for what must go on: a document that cannot be read is a failure of its own.
+    pub async fn page_across_each(
+        &self,
+        job: &PlatformJob,
+        query: &Query,
+    ) -> Result<(Vec<Result<(Partition, Record<T>), Failure>>, Option<String>), Failure> {
         let page = self.store.query_across(self.container, &of_type::<T>(query)).await?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for document in page.items {
+        let item = |document: crate::document::Document| {
             let partition = Partition::of_document(job, &document.body)
                 .ok_or_else(|| Failure::internal(format!("`{}` has no partition key", document.id)))?;
-            items.push((partition, Record::from_document(document)?));
-        }
-        Ok((items, page.next))
+            Ok((partition, Record::from_document(document)?))
+        };
+        Ok((page.items.into_iter().map(item).collect(), page.next))
     }
 }
 

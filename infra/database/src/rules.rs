@@ -9,8 +9,9 @@ use crate::filter::Filter;
 use crate::query::Query;
 use crate::store::{Operation, PartitionKey, Patch, StoreError};
 
-/// Bytes of a document as JSON, and of all documents of a batch together.
-pub const MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of a document as JSON, and of all documents of a batch together: the 2 MiB of the cloud, less the room for
+/// what a provider and the batch's own envelope add.
+pub const MAX_BYTES: usize = 2_000_000;
 /// Operations of a batch.
 pub const MAX_OPERATIONS: usize = 100;
 /// Single changes of one patch.
@@ -132,6 +133,10 @@ pub fn check_document(
     if body.get("id").and_then(Value::as_str) != Some(id) {
         return Err(invalid("a document is an object whose `id` is the id it is stored under"));
     }
+    let names = body.as_object().into_iter().flat_map(serde_json::Map::keys);
+    if let Some(name) = names.into_iter().find(|name| is_reserved(name)) {
+        return Err(invalid(format!("the field `{name}` belongs to the store")));
+    }
     for (path, value) in key_fields(container).zip(&key.0) {
         if field(body, &path).and_then(Value::as_str) != Some(value) {
             return Err(invalid(format!("the document's `{path}` is not the partition key's")));
@@ -145,6 +150,11 @@ pub fn check_document(
         return Err(too_large("document", text.len()));
     }
     Ok(text)
+}
+
+/// Whether a top-level field is the store's own: its system fields, what a provider adds, and the time to live.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with('_') || name == "ttl"
 }
 
 /// Everything that can be said of a write before the store is asked. Gives the JSON text of each operation's
@@ -187,6 +197,9 @@ fn check_patches(container: &Container, patches: &[Patch]) -> Result<String, Sto
     for Patch::Set { field, .. } | Patch::Remove { field } | Patch::Increment { field, .. } in patches {
         check_field(field)?;
         let fixed = |path: &str| path == field || path.starts_with(&format!("{field}."));
+        if is_reserved(field.split('.').next().unwrap_or(field)) {
+            return Err(invalid(format!("the field `{field}` belongs to the store")));
+        }
         if fixed("id") || key_fields(container).any(|path| fixed(&path)) {
             return Err(invalid(format!("`{field}` says where the document is and cannot be patched")));
         }

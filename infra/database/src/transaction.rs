@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::audit::{self, AuditEntry, Change};
 use crate::claim::{Claim, claim_id};
 use crate::entity::{Entity, Meta, Record};
-use crate::outbox::{Destination, ID_PREFIX, OutboxRecord};
+use crate::outbox::{Destination, ID_PREFIX, OutboxRecord, fitting};
 use crate::repository::Partition;
 use crate::store::{DocumentStore, Operation, StoreError};
 
@@ -43,6 +43,7 @@ pub struct Transaction {
     container: &'static str,
     partition: Partition,
     act: Act,
+    follows_from: Option<String>,
     operations: Vec<(Operation, OnConflict)>,
     messages: Vec<OutboxRecord>,
     targets: Vec<String>,
@@ -84,6 +85,7 @@ impl Transaction {
             container,
             partition,
             act,
+            follows_from: None,
             operations: Vec::new(),
             messages: Vec::new(),
             targets: Vec::new(),
@@ -95,6 +97,11 @@ impl Transaction {
     /// Names who acts, where only the store told: a person who is signing in.
     pub fn act_as(&mut self, actor: Actor) {
         self.act.actor = actor;
+    }
+
+    /// Names the request from which all this follows, where it is not the act's own; its events carry it on.
+    pub fn follow_from(&mut self, request_id: &str) {
+        self.follows_from = Some(request_id.to_owned());
     }
 
     /// The partition that is written.
@@ -260,11 +267,9 @@ impl Transaction {
         self.messages.push(OutboxRecord { destination: Destination::Jobs, due, ..record });
     }
 
-    /// Records an event that was published before for one group alone, and there for one consumer alone if one is
-    /// named; it is delivered at `due`.
-    pub fn send_again(&mut self, event: Value, target: &str, consumer: Option<&str>, due: Option<Timestamp>) {
-        let (target, consumer) = (Some(target.to_owned()), consumer.map(str::to_owned));
-        self.messages.push(OutboxRecord { target, consumer, due, ..OutboxRecord::new(event) });
+    /// Records a message that was recorded before, as it is. One with a target is a new message of its event.
+    pub fn send_again(&mut self, message: OutboxRecord) {
+        self.messages.push(message);
     }
 
     fn message(&self, name: &str, subject: &str, data: Value) -> Value {
@@ -282,6 +287,10 @@ impl Transaction {
             "organizationid": organization,
             "data": data,
         });
+        let cause = self.follows_from.as_ref().unwrap_or(&self.act.request_id);
+        if !cause.is_empty() {
+            event["correlationid"] = json!(cause);
+        }
         if let Some(traceparent) = &self.act.traceparent {
             event["traceparent"] = json!(traceparent);
         }
@@ -302,10 +311,11 @@ impl Transaction {
         }
     }
 
-    /// Records an update event with its changes, unless nothing changed.
+    /// Records an update event with its changes, unless nothing changed. Long values are cut where the event would
+    /// not fit into a message.
     pub fn emit_changes(&mut self, name: &str, subject: &str, mut data: Value, changes: &[Change]) {
         if !changes.is_empty() {
-            data["changes"] = json!(changes);
+            data["changes"] = fitting(changes);
             self.emit(name, subject, data);
         }
     }

@@ -2,13 +2,13 @@
 
 use coder_core::Ambient;
 use coder_database::rules::{check_document, check_write};
-use coder_database::{Operation, PartitionKey, Patch, StoreError, Written};
+use coder_database::{Operation, PartitionKey, Patch, StoreError, Written, patch};
 use rusqlite::{Connection, OptionalExtension, Params};
 use serde_json::Value;
 
 use crate::error::{from_sqlite, unavailable};
 use crate::table::Table;
-use crate::{partition, patch, vector};
+use crate::{partition, vector};
 
 /// A checked batch.
 pub(crate) struct Batch {
@@ -84,7 +84,7 @@ impl Batch {
 fn vectors(table: &Table, body: &Value) -> Result<Vectors, StoreError> {
     let fields = table.container.vectors.iter();
     let found = fields.filter_map(|field| {
-        let vector = vector::of_body(body, *field).transpose()?;
+        let vector = coder_database::vector::of_body(body, *field).transpose()?;
         Some(vector.map(|vector| (field.field, vector::to_blob(&vector))))
     });
     found.collect()

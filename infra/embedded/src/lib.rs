@@ -15,7 +15,6 @@ mod lock;
 mod master_key;
 mod open;
 mod partition;
-mod patch;
 mod query;
 mod reader;
 mod schema;

@@ -138,7 +138,7 @@ fn fill_vectors(connection: &Connection, table: &Table, field: VectorField) -> R
         };
         let (pk, id, expires, text): (_, _, Option<i64>, _) = read().map_err(from_sqlite)?;
         let body: Value = serde_json::from_str(&text).map_err(|cause| unavailable(cause.to_string()))?;
-        match vector::of_body(&body, field) {
+        match coder_database::vector::of_body(&body, field) {
             Ok(Some(unit)) => {
                 let row = (&pk, &id, field.field, expires, vector::to_blob(&unit));
                 connection.execute(&table.sql.insert_vector, row).map_err(from_sqlite)?;

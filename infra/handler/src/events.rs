@@ -32,6 +32,8 @@ pub struct Event {
     pub time: Timestamp,
     /// The tenant; `None` for events of the platform.
     pub organization_id: Option<OrganizationId>,
+    /// The request from which it follows, if it says so.
+    pub correlation_id: Option<String>,
     /// The payload.
     pub data: Value,
 }
@@ -49,6 +51,7 @@ impl Event {
                 subject: text("subject"),
                 time,
                 organization_id: text("organizationid").parse().ok(),
+                correlation_id: Some(text("correlationid")).filter(|id| !id.is_empty()),
                 data: value.get("data").cloned().unwrap_or_default(),
             }),
             _ => Err(cloud_event::sentence(&faults)),
@@ -97,6 +100,8 @@ pub struct Invocation {
     pub name: &'static str,
     /// The invocation, for logs and audit entries.
     pub id: String,
+    /// The request from which the event or job follows; what follows from this run carries it on.
+    pub correlation_id: Option<String>,
 }
 
 impl Invocation {
@@ -109,7 +114,12 @@ impl Invocation {
             group: self.runtime.group,
             traceparent: None,
         };
-        Transaction::new(self.runtime.store.clone(), self.runtime.ambient.clone(), container, partition, act)
+        let (store, ambient) = (self.runtime.store.clone(), self.runtime.ambient.clone());
+        let mut transaction = Transaction::new(store, ambient, container, partition, act);
+        if let Some(request_id) = &self.correlation_id {
+            transaction.follow_from(request_id);
+        }
+        transaction
     }
 
     /// Commits, and has the events published.
@@ -158,18 +168,27 @@ const STALE_TRIES: u32 = 8;
 
 /// Runs a step of a consumer or job again, as long as somebody else changes what it has read; at most 8 times.
 /// Each try opens its own transaction.
-pub async fn retry_stale<T, W, R>(mut step: W) -> Result<T, Failure>
+pub async fn retry_stale<T, W, R>(step: W) -> Result<T, Failure>
 where
     W: FnMut() -> R,
     R: Future<Output = Result<T, Failure>>,
 {
-    let mut tries = 1;
-    loop {
+    retry_stale_up_to(STALE_TRIES, step).await
+}
+
+/// [`retry_stale`] with at most `tries` tries, for documents on which many writers meet.
+pub async fn retry_stale_up_to<T, W, R>(tries: u32, mut step: W) -> Result<T, Failure>
+where
+    W: FnMut() -> R,
+    R: Future<Output = Result<T, Failure>>,
+{
+    for _ in 1..tries {
         match step().await {
-            Err(Failure::Stale) if tries < STALE_TRIES => tries += 1,
+            Err(Failure::Stale) => {}
             other => return other,
         }
     }
+    step().await
 }
 
 /// What a consumer takes.

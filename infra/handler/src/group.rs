@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 use axum::Router;
@@ -36,6 +37,32 @@ pub struct RouteGroup<S> {
     consumers: Vec<Consumer<S>>,
     timers: Vec<Timer<S>>,
     jobs: Vec<Job<S>>,
+    places: Places,
+}
+
+/// A line of the source.
+pub type Place = &'static Location<'static>;
+
+/// Where a group and its parts are declared; the parts in the order of the group's own lists, without those that
+/// every group has.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The group itself.
+    pub group: Place,
+    /// Its containers.
+    pub containers: Vec<Place>,
+    /// Its consumers.
+    pub consumers: Vec<Place>,
+    /// Its timers.
+    pub timers: Vec<Place>,
+    /// Its jobs.
+    pub jobs: Vec<Place>,
+}
+
+impl Places {
+    fn of_group(group: Place) -> Self {
+        Self { group, containers: vec![], consumers: vec![], timers: vec![], jobs: vec![] }
+    }
 }
 
 /// A group with its service type erased: what the platform, the manifest and the tests work with.
@@ -58,6 +85,8 @@ pub struct Group {
     pub timers: Vec<(&'static str, &'static str)>,
     /// One-time jobs.
     pub jobs: Vec<&'static str>,
+    /// Where all that is written.
+    pub places: Places,
     start: Start,
 }
 
@@ -104,6 +133,7 @@ impl<S> fmt::Debug for RouteGroup<S> {
 
 impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     /// A group without anything yet.
+    #[track_caller]
     pub fn new(name: &'static str, summary: &'static str) -> Self {
         Self {
             name,
@@ -114,11 +144,14 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
             consumers: Vec::new(),
             timers: Vec::new(),
             jobs: Vec::new(),
+            places: Places::of_group(Location::caller()),
         }
     }
 
     /// Adds a container.
+    #[track_caller]
     pub fn container(mut self, container: Container) -> Self {
+        self.places.containers.push(Location::caller());
         self.containers.push(container);
         self
     }
@@ -140,6 +173,7 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
 
     /// Adds a consumer of the events whose type matches `pattern` (`*` matches one segment, a last one all that
     /// follow).
+    #[track_caller]
     pub fn on_event<F, R>(self, name: &'static str, pattern: &'static str, run: F) -> Self
     where
         F: Fn(S, Invocation, Event) -> R + Send + Sync + 'static,
@@ -149,6 +183,7 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     }
 
     /// The same, with another deadline, number of attempts or order.
+    #[track_caller]
     pub fn on_event_with<F, R>(
         mut self,
         options: ConsumerOptions,
@@ -162,22 +197,26 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     {
         let run: ErasedConsumer<S> =
             Arc::new(move |service, invocation, event| Box::pin(run(service, invocation, event)));
+        self.places.consumers.push(Location::caller());
         self.consumers.push(Consumer { name, pattern, options, run });
         self
     }
 
     /// Adds a timer with an NCRONTAB schedule in UTC.
+    #[track_caller]
     pub fn timer<F, R>(mut self, name: &'static str, schedule: &'static str, run: F) -> Self
     where
         F: Fn(S, Invocation) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let run: ErasedTimer<S> = Arc::new(move |service, invocation| Box::pin(run(service, invocation)));
+        self.places.timers.push(Location::caller());
         self.timers.push(Timer { name, schedule, run });
         self
     }
 
     /// Adds a one-time job with the usual retry policy.
+    #[track_caller]
     pub fn job<F, R>(self, name: &'static str, run: F) -> Self
     where
         F: Fn(S, JobRun, Value) -> R + Send + Sync + 'static,
@@ -187,12 +226,14 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
     }
 
     /// Adds a one-time job with a retry policy of its own.
+    #[track_caller]
     pub fn job_with<F, R>(mut self, policy: JobPolicy, name: &'static str, run: F) -> Self
     where
         F: Fn(S, JobRun, Value) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Value, JobFault>> + Send + 'static,
     {
         let run: ErasedJob<S> = Arc::new(move |service, of, input| Box::pin(run(service, of, input)));
+        self.places.jobs.push(Location::caller());
         self.jobs.push(Job { name, policy, run });
         self
     }
@@ -227,6 +268,7 @@ impl<S: Clone + Send + Sync + 'static> RouteGroup<S> {
             consumer_options: consumers.iter().map(|consumer| consumer.options).collect(),
             timers: runs.timers.clone(),
             jobs: runs.jobs.clone(),
+            places: self.places,
             start: Box::new(move |runtime, peers| {
                 let service = service(runtime.clone(), peers);
                 let mut router = declared.into_router(&runtime, &service)?;
@@ -255,13 +297,9 @@ impl Group {
         (!patterns.is_empty()).then(|| Subscription { patterns: patterns.into_iter().collect(), ordered })
     }
 
-    /// The functions of the group's app, by name.
+    /// The names of [`Group::app`].
     pub fn functions(&self) -> Vec<String> {
-        let events = (!self.consumers.is_empty()).then_some([functions::ON_EVENT, functions::ON_DEAD_LETTER]);
-        let timers = self.timers.iter().map(|(name, _)| format!("every-{name}"));
-        // A timer, too, is run by a job when an operator wants it now.
-        let jobs = (!self.jobs.is_empty() || !self.timers.is_empty()).then(|| "run-job".to_owned());
-        events.into_iter().flatten().map(str::to_owned).chain(timers).chain(jobs).collect()
+        self.app().into_iter().map(|function| function.name).collect()
     }
 }
 

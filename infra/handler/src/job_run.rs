@@ -119,10 +119,12 @@ impl Ledger {
                 Taken::Held
             }
             Claim::End => {
-                self.count(after.data.state);
+                let state = after.data.state;
                 self.keep_for_a_while(&mut after);
                 transaction.update(&before, after)?;
-                Taken::Nothing
+                self.invocation.commit(transaction).await?;
+                self.count(state);
+                return Ok(Taken::Nothing);
             }
             Claim::Run => {
                 let record = after.data.clone();

@@ -1,5 +1,5 @@
 //! The HTTP surface of one group alone, as the Functions host calls it: `GET /`, `POST /<function>`,
-//! `/api/<group>/…`, and `/metrics` for whoever runs on the same machine.
+//! `/api/<group>/…`, and `/metrics` and `/health/ready` for whoever runs on the same machine.
 
 use std::sync::Arc;
 
@@ -19,14 +19,16 @@ use serde_json::{Value, json};
 
 use crate::functions::{ENVELOPE_LIMIT, Functions, Outcome};
 use crate::group::Running;
+use crate::health::Health;
 
 /// The whole surface of a running group. Only `/api/…` can be reached from outside: the host proxies nothing
 /// else, hence only it goes through the request chain.
-pub fn surface(group: &Running, chain: Arc<Chain>) -> Router {
+pub fn surface(group: &Running, chain: Arc<Chain>, health: Arc<Health>) -> Router {
     let metrics = chain.metrics.clone();
     Router::new()
         .route("/", get(|| async { json_response(StatusCode::OK, &json!({"status": "ok"})) }))
         .route("/metrics", get(move || std::future::ready(metrics_response(&metrics))))
+        .route("/health/ready", get(async move || health.answer().await))
         .route("/{function}", post(invoke).layer(DefaultBodyLimit::max(ENVELOPE_LIMIT)))
         .with_state(group.functions.clone())
         .merge(api(group).layer(from_fn_with_state(chain, run_chain)))
@@ -68,7 +70,7 @@ async fn invoke(
         .get("x-azure-functions-invocationid")
         .and_then(|value| value.to_str().ok())
         .unwrap_or("unknown");
-    let outcome = functions.invoke(&name, envelope, id).await;
+    let outcome = functions.invoke_patiently(&name, envelope, id).await;
     answer(&name, id, outcome)
 }
 
@@ -94,7 +96,7 @@ fn answer(name: &str, invocation_id: &str, outcome: Outcome) -> Response {
     }
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

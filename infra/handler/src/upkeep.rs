@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use coder_core::Failure;
-use coder_queue::Outboxes;
+use coder_core::{Actor, ActorKind, Failure};
+use coder_database::transaction::Act;
+use coder_queue::{DeadLetters, Outboxes};
 
 use crate::events::{Invocation, Timer};
 use crate::operate::desk::{Declared, JobDesk};
 
-/// Publishes what waits in the outboxes.
+/// Publishes what waits in the outboxes, and makes dead letters of what no broker takes.
 const SWEEP_OUTBOX: (&str, &str) = ("sweep-outbox", "0 * * * * *");
 
 /// Sends the messages of forgotten jobs again. A message can be lost with the broker's data, or given up by it.
@@ -42,12 +43,24 @@ pub(crate) fn timers<S: Send + 'static>(declared: &Declared) -> Vec<Timer<S>> {
 async fn sweep_outbox(invocation: &Invocation) -> Result<(), Failure> {
     let runtime = &invocation.runtime;
     let outboxes = Outboxes::new(runtime.ambient.clone(), runtime.store.clone(), runtime.publisher.clone());
+    let Some(first) = runtime.containers.first() else { return Ok(()) };
+    let letters = DeadLetters::new(runtime.store.clone(), first, runtime.group);
+    let act = Act {
+        actor: Actor::new(ActorKind::Job, format!("{}.{}", runtime.group, invocation.name)),
+        action: invocation.name.to_owned(),
+        request_id: invocation.id.clone(),
+        group: runtime.group,
+        traceparent: None,
+    };
     let mut outcome = Ok(());
     for container in runtime.containers.iter() {
         match outboxes.sweep(&invocation.job, container.name).await {
             Ok(found) => runtime.metrics.outbox_pending(container.name, found),
             // The others are swept all the same.
             Err(failure) => outcome = Err(failure),
+        }
+        if let Err(failure) = outboxes.bury(&invocation.job, container.name, &letters, &act).await {
+            outcome = Err(failure);
         }
     }
     outcome
@@ -56,18 +69,21 @@ async fn sweep_outbox(invocation: &Invocation) -> Result<(), Failure> {
 async fn repair_jobs(invocation: &Invocation, declared: Declared) -> Result<(), Failure> {
     let runtime = &invocation.runtime;
     let desk = JobDesk::new(runtime.store.clone(), runtime.ambient.clone(), declared);
+    let mut outcome = Ok(());
     for job in desk.forgotten().await? {
+        let (name, id) = (&job.record.data.job, &job.record.meta.id);
         let mut transaction = invocation.begin(job.container, job.partition).without_audit();
         desk.resend(&mut transaction, &job.record)?;
         match invocation.commit(transaction).await {
-            Ok(()) => {
-                let (name, id) = (&job.record.data.job, &job.record.meta.id);
-                tracing::warn!(job = name, job.id = id, "a job was forgotten and is called again");
-            }
+            Ok(()) => tracing::warn!(job = name, job.id = id, "a job was forgotten and is called again"),
             // It has begun in this very moment.
             Err(Failure::Stale) => {}
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                tracing::error!(job = name, job.id = id, cause = %failure, "a forgotten job is not called");
+                // The others are called all the same.
+                outcome = Err(failure);
+            }
         }
     }
-    Ok(())
+    outcome
 }

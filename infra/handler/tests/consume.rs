@@ -36,8 +36,11 @@ async fn every_consumer_that_asked_for_the_type_takes_an_event_once() {
         counted(&shop, "index", "done", 2);
         counted(&shop, "index", "duplicate", 2);
         counted(&shop, "notify", "done", 1);
-        // Marks go after a week; by then no broker repeats anything.
-        shop.clock.advance(SignedDuration::from_hours(24 * 8));
+        // A broker can repeat a message for as long as it keeps it.
+        shop.clock.advance(SignedDuration::from_hours(24 * 14));
+        assert_eq!(shop.deliver(&placed).await, DONE);
+        assert_eq!(shop.taken(), [""; 0]);
+        shop.clock.advance(SignedDuration::from_hours(24 * 2));
         shop.deliver(&placed).await;
         assert_eq!(shop.taken(), ["index", "notify"]);
     }
@@ -64,7 +67,7 @@ async fn a_failing_consumer_tries_again_alone_until_it_gives_up() {
     for attempt in 2..=3_u32 {
         let published = shop.published();
         let [copy] = published.as_slice() else { panic!("{published:?}") };
-        assert_eq!(copy.id, format!("e-1.notify.{attempt}"));
+        assert_eq!(copy.id, format!("e-1.shop.notify.{attempt}"));
         assert_eq!(copy.body, placed.to_string().into_bytes());
         assert_eq!([copy.text("target"), copy.text("consumer")], [Some("shop"), Some("notify")]);
         assert_eq!(copy.properties["attempt"], json!(attempt));
@@ -120,6 +123,37 @@ async fn a_panic_and_a_run_without_end_are_failures_of_one_consumer() {
     errors.sort();
     assert_eq!(errors, ["the consumer panicked", "the consumer ran longer than 0.02 s"]);
     assert_eq!(shop.dead_letters().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_panic_before_there_is_a_future_is_a_failure_of_one_consumer() {
+    let shop = Shop::open().await;
+    assert_eq!(shop.deliver(&event("e-1", "order.eager", &json!({}))).await, DONE);
+    assert_eq!(shop.taken(), ["index"]);
+    let published = shop.published();
+    assert_eq!(published.len(), 1);
+    assert_eq!(published[0].text("lasterror"), Some("the consumer panicked"));
+}
+
+#[tokio::test]
+async fn a_delivery_that_fails_late_does_not_undo_what_a_repeat_has_done() {
+    let shop = std::sync::Arc::new(Shop::open().await);
+    let placed = event("e-1", "order.placed", &json!({"notify": "late"}));
+    let late = tokio::spawn({
+        let (shop, placed) = (shop.clone(), placed.clone());
+        async move { shop.deliver(&placed).await }
+    });
+    while !shop.log.lock().unwrap().iter().any(|(name, _)| *name == "notify") {
+        tokio::task::yield_now().await;
+    }
+    // Its lock has ended meanwhile: the broker delivers again, and this time it succeeds.
+    assert_eq!(shop.deliver(&placed).await, DONE);
+    shop.gate.add_permits(1);
+    assert_eq!(late.await.unwrap(), DONE);
+    assert_eq!((shop.published(), shop.dead_letters().await.len()), (Vec::new(), 0));
+    shop.taken();
+    assert_eq!(shop.deliver(&placed).await, DONE);
+    assert_eq!(shop.taken(), [""; 0], "it is done");
 }
 
 #[tokio::test]
@@ -238,7 +272,7 @@ async fn a_sender_cannot_choose_the_consumer_by_what_the_host_spills() {
 async fn what_the_broker_gave_up_is_a_dead_letter_with_its_reason() {
     let shop = Shop::open().await;
     let cases = [
-        ("MaxDeliveryCountExceeded", Reason::DeliveryCountExceeded, "10 times"),
+        ("MaxDeliveryCountExceeded", Reason::DeliveryCountExceeded, "did the process crash?"),
         ("TTLExpiredException", Reason::Expired, "was the group down?"),
         ("HeaderSizeExceeded", Reason::Unroutable, "HeaderSizeExceeded"),
         ("", Reason::Unroutable, "did not say why"),
@@ -251,7 +285,8 @@ async fn what_the_broker_gave_up_is_a_dead_letter_with_its_reason() {
             properties.push(("DeadLetterReason", json!(given)));
         }
         let properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let body = envelope(event.to_string().as_bytes(), "m", 10, &properties);
+        // Ten deliveries of the message, and the first of the dead letter.
+        let body = envelope(event.to_string().as_bytes(), "m", 11, &properties);
         assert_eq!(shop.call("on-dead-letter", body).await, DONE);
         let letters = shop.dead_letters().await;
         let letter =
@@ -260,9 +295,10 @@ async fn what_the_broker_gave_up_is_a_dead_letter_with_its_reason() {
         assert!(letter.description.contains(words) && letter.description.ends_with("It is so."));
     }
     let reason = [("DeadLetterReason".to_owned(), json!("MaxDeliveryCountExceeded"))].into();
-    assert_eq!(shop.call("on-dead-letter", envelope(b"good morning", "odd", 10, &reason)).await, DONE);
+    assert_eq!(shop.call("on-dead-letter", envelope(b"good morning", "odd", 11, &reason)).await, DONE);
     let odd = shop.dead_letters().await.into_iter().find(|letter| letter.meta.id == "odd").unwrap().data;
-    assert_eq!((odd.reason, odd.raw.as_deref()), (Reason::Malformed, Some("good morning")));
+    assert_eq!((odd.reason, odd.attempts), (Reason::Malformed, 10));
+    assert_eq!(odd.raw.as_deref(), Some("good morning"));
     assert_eq!(shop.taken().len(), 0);
 }
 

@@ -46,6 +46,7 @@ async fn only_operators_with_a_session_come_near() {
         ("DELETE", "/e-1.index"),
         ("POST", "/e-1.index/replay"),
         ("POST", "/replay"),
+        ("POST", "/drop"),
     ] {
         shop.request(None, method, path, None, &[]).await.is(401, "unauthenticated");
         shop.request(Some(&person(false)), method, path, None, &[]).await.is(403, "forbidden");
@@ -196,32 +197,39 @@ async fn a_replay_that_fails_again_opens_the_dead_letter_again() {
     shop.operate("POST", "/e-1.index/replay", None).await.is(200, "");
     shop.sweep().await;
     let published = shop.published();
-    assert_eq!(published[0].id, "e-1.index.3.2");
+    assert_eq!(published[0].id, "e-1.shop.index.3.2");
     assert_eq!(shop.deliver_message(&published[0]).await, DONE);
     assert_eq!(shop.taken(), ["index", "index"]);
 }
 
 #[tokio::test]
-async fn what_the_broker_gave_up_is_delivered_again_to_those_that_have_not_taken_it() {
+async fn what_the_broker_gave_up_is_a_dead_letter_for_each_that_has_not_taken_it() {
     let shop = Shop::open().await;
-    let mut placed = event("e-1", "order.placed", &json!({}));
-    shop.deliver(&placed).await;
+    let give_up = async |event: &Value| {
+        let body = crate::shop::envelope(event.to_string().as_bytes(), "m", 10, &[].into());
+        assert_eq!(shop.call("on-dead-letter", body).await, DONE);
+        let letters = shop.dead_letters().await.into_iter();
+        let letters = letters.filter(|letter| letter.data.event_id.as_deref() == event["id"].as_str());
+        let mut found: Vec<_> = letters.map(|letter| (letter.meta.id, letter.data.state)).collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found
+    };
+    let taken = event("e-1", "order.placed", &json!({}));
+    shop.deliver(&taken).await;
+    assert_eq!(give_up(&taken).await, [("e-1".to_owned(), State::Dropped)], "by all");
+    let by_one = event("e-2", "order.placed", &json!({}));
+    shop.deliver_with(&by_one, 1, &[("consumer", json!("notify"))]).await;
+    assert_eq!(give_up(&by_one).await, [("e-2.index".to_owned(), State::Open)]);
+    let by_none = event("e-3", "order.placed", &json!({}));
+    assert_eq!(give_up(&by_none).await.len(), 2);
     shop.taken();
-    placed["id"] = json!("e-2");
-    shop.deliver(&placed).await;
-    shop.taken();
-    let body = crate::shop::envelope(placed.to_string().as_bytes(), "m", 10, &[].into());
-    shop.call("on-dead-letter", body).await;
-    shop.operate("POST", "/e-2/replay", None).await.is(200, "");
-    assert_eq!(shop.outbox().await[0].consumer, None);
-    assert_eq!(shop.sweep().await, [DONE]);
-    assert_eq!(shop.taken(), [""; 0]);
-    placed["id"] = json!("e-3");
-    let body = crate::shop::envelope(placed.to_string().as_bytes(), "m", 10, &[].into());
-    shop.call("on-dead-letter", body).await;
-    shop.operate("POST", "/e-3/replay", None).await.is(200, "");
-    assert_eq!(shop.sweep().await, [DONE]);
-    assert_eq!(shop.taken(), ["index", "notify"]);
+    // The marks are long gone.
+    shop.clock.advance(jiff::SignedDuration::from_hours(24 * 60));
+    for id in ["e-2.index", "e-3.index", "e-3.notify"] {
+        shop.operate("POST", &format!("/{id}/replay"), None).await.is(200, "");
+    }
+    assert_eq!(shop.sweep().await, [DONE; 3]);
+    assert_eq!(shop.taken(), ["index", "index", "notify"]);
 }
 
 #[tokio::test]
@@ -273,12 +281,72 @@ async fn many_are_replayed_by_filter_at_a_rate() {
         acts(&shop, "replay_dead_letters").await.iter().filter(|act| !act.targets.is_empty()).count(),
         5
     );
-    // Without a filter: what cannot be delivered is named, and hinders nothing.
+    // Without a filter: what cannot be delivered is counted, and hinders nothing.
     let report = shop.operate("POST", "/replay", Some(json!({}))).await.is(200, "");
-    assert_eq!(report["replayed"], json!([]));
-    assert_eq!(report["failed"][0]["id"], "odd");
+    assert_eq!((&report["replayed"], &report["failed"]), (&json!([]), &json!([])));
+    assert_eq!(report["withoutEvent"], 1);
+    // By its id it is named.
+    let named = json!({"ids": ["odd", "e-0.index", "e-9.index"]});
+    let report = shop.operate("POST", "/replay", Some(named)).await.is(200, "");
+    assert_eq!((&report["replayed"], &report["unchanged"]), (&json!([]), &json!(["e-0.index"])));
+    assert_eq!(
+        (&report["failed"][0]["id"], &report["failed"][1]["id"]),
+        (&json!("odd"), &json!("e-9.index"))
+    );
     assert!(report["failed"][0]["reason"].as_str().unwrap().contains("edit it"));
+    let both = json!({"ids": ["odd"], "consumer": "index"});
+    shop.operate("POST", "/replay", Some(both)).await.is(422, "validation_failed");
     for bad in [json!({"ratePerSecond": 0}), json!({"rate": 1}), json!({"reason": "bored"})] {
         assert_eq!(shop.operate("POST", "/replay", Some(bad)).await.status, 422);
     }
+}
+
+#[tokio::test]
+async fn a_rate_holds_over_several_requests_and_a_dry_run_tells_the_truth() {
+    let shop = Shop::open().await;
+    for number in 0..4 {
+        shop.deliver(&event(&format!("e-{number}"), "order.changed", &refused())).await;
+    }
+    shop.operate("DELETE", "/e-3.index", None).await.is(204, "");
+    let many = async |what: &str, body: Value| shop.operate("POST", what, Some(body)).await.is(200, "");
+    let ids = ["e-0.index", "e-1.index", "e-3.index"];
+    let dry = many("/replay", json!({"ids": ids, "dryRun": true})).await;
+    assert_eq!(dry["replayed"], json!(["e-0.index", "e-1.index"]));
+    assert_eq!(dry["failed"][0]["id"], "e-3.index", "it is dropped");
+    let first = many("/replay", json!({"ids": ["e-0.index", "e-1.index"], "ratePerSecond": 2})).await;
+    let second = many("/replay", json!({"ratePerSecond": 2, "start": first["nextDue"]})).await;
+    assert_eq!(second["replayed"], json!(["e-2.index"]));
+    let now = shop.assembly.providers.ambient.now();
+    let mut due: Vec<i128> = shop
+        .outbox()
+        .await
+        .into_iter()
+        .map(|record| record.due.map_or(0, |due| due.duration_since(now).as_millis()))
+        .collect();
+    due.sort_unstable();
+    assert_eq!(due, [0, 500, 1000]);
+}
+
+#[tokio::test]
+async fn many_are_dropped_by_filter_or_id() {
+    let shop = Shop::open().await;
+    for number in 0..4 {
+        shop.deliver(&event(&format!("e-{number}"), "order.changed", &refused())).await;
+    }
+    shop.call("on-event", json!({"Data": {}, "Metadata": {"MessageId": "odd"}})).await;
+    let many = async |body: Value| shop.operate("POST", "/drop", Some(body)).await.is(200, "");
+    let dry = many(json!({"reason": "malformed", "dryRun": true})).await;
+    assert_eq!((&dry["dropped"], &dry["dryRun"]), (&json!(["odd"]), &json!(true)));
+    assert!(shop.dead_letters().await.iter().all(|letter| letter.data.state == State::Open));
+    assert_eq!(many(json!({"reason": "malformed"})).await["dropped"], json!(["odd"]));
+    let some = many(json!({"ids": ["odd", "e-1.index", "e-9.index"]})).await;
+    assert_eq!((&some["dropped"], &some["unchanged"]), (&json!(["e-1.index"]), &json!(["odd"])));
+    assert_eq!(some["failed"][0]["id"], "e-9.index");
+    let rest = many(json!({})).await;
+    assert_eq!((rest["dropped"].as_array().unwrap().len(), &rest["more"]), (3, &json!(false)));
+    assert!(shop.dead_letters().await.iter().all(|letter| letter.data.state == State::Dropped));
+    assert_eq!(
+        acts(&shop, "drop_dead_letters").await.iter().filter(|act| !act.targets.is_empty()).count(),
+        5
+    );
 }

@@ -5,4 +5,5 @@
 mod consume;
 mod contract;
 mod dead_letters;
+mod jobs;
 mod shop;

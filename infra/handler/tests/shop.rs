@@ -13,16 +13,18 @@ use coder_core::{
     Ambient, Caller, Credential, Failure, ManualClock, OrganizationId, OsEntropy, Timestamp, UserId,
 };
 use coder_database::{AuditEntry, Container, Filter, OutboxRecord, Query, Record, Repository};
-use coder_handler::events::{ConsumerFault, Event, Invocation};
+use coder_handler::events::{ConsumerFault, Event, Invocation, JobRun};
 use coder_handler::functions::Outcome;
 use coder_handler::{ConsumerOptions, Group, RouteGroup};
+use coder_jobs::JobFault;
 use coder_middleware::chain::Authentication;
 use coder_queue::dead_letter::partition;
-use coder_queue::{DeadLetter, Message, PublishError, Publisher};
+use coder_queue::{DeadLetter, Entity, Message, PublishError, Publisher};
 use coder_startup::outbox::LeftForTheSweep;
 use coder_startup::{Assembly, Providers};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 /// What consumers have taken: consumer and event id.
@@ -46,18 +48,46 @@ impl Publisher for Remembers {
     }
 }
 
-async fn act(log: Log, invocation: Invocation, event: Event) -> Result<(), ConsumerFault> {
-    log.lock().unwrap().push((invocation.name, event.id.clone()));
+/// What the shop's code works with.
+#[derive(Debug, Clone)]
+struct Service {
+    log: Log,
+    /// Opened for those who come late.
+    gate: Arc<Semaphore>,
+}
+
+async fn act(service: Service, invocation: Invocation, event: Event) -> Result<(), ConsumerFault> {
+    let before = {
+        let mut log = service.log.lock().unwrap();
+        let before = log.iter().filter(|one| **one == (invocation.name, event.id.clone())).count();
+        log.push((invocation.name, event.id.clone()));
+        before
+    };
     match event.data[invocation.name].as_str() {
         Some("retry") => Err(Failure::internal("the shelf is full; token eyJhbGciOiJub25lIn0.e30.x").into()),
         Some("reject") => Err(ConsumerFault::Reject("there is no such shelf".into())),
         Some("panic") => panic!("on purpose"),
         Some("hang") => std::future::pending().await,
+        // The first one, until the gate is opened; then it fails.
+        Some("late") if before == 0 => {
+            service.gate.acquire().await.unwrap().forget();
+            Err(Failure::internal("it was too late").into())
+        }
         _ => Ok(()),
     }
 }
 
-fn shop(container: Container, log: Log) -> Group {
+/// Panics before there is a future.
+fn eager(_: Service, _: Invocation, _: Event) -> std::future::Ready<Result<(), ConsumerFault>> {
+    panic!("at once")
+}
+
+async fn tidy(service: Service, run: JobRun, _: Value) -> Result<Value, JobFault> {
+    service.log.lock().unwrap().push(("tidy", run.id));
+    Ok(Value::Null)
+}
+
+fn shop(container: Container, service: Service) -> Group {
     let usual = ConsumerOptions::default();
     let ordered = ConsumerOptions { ordered: true, max_attempts: 3, ..usual };
     let hasty = ConsumerOptions { deadline: Duration::from_millis(20), ..usual };
@@ -67,7 +97,9 @@ fn shop(container: Container, log: Log) -> Group {
         .on_event_with(ConsumerOptions { max_attempts: 3, ..usual }, "notify", "coder.shop.order.placed", act)
         .on_event_with(ordered, "ledger", "coder.shop.account.*", act)
         .on_event_with(hasty, "hasty", "coder.shop.order.hurried", act)
-        .service(|_, _| log)
+        .on_event("eager", "coder.shop.order.eager", eager)
+        .job("tidy", tidy)
+        .service(|_, _| service)
 }
 
 /// The group on a store of its own.
@@ -76,6 +108,7 @@ pub(crate) struct Shop {
     pub(crate) clock: ManualClock,
     pub(crate) publisher: Arc<Remembers>,
     pub(crate) log: Log,
+    pub(crate) gate: Arc<Semaphore>,
     pub(crate) container: Container,
     _directory: tempfile::TempDir,
 }
@@ -129,9 +162,11 @@ impl Shop {
         let publisher = Arc::new(Remembers::default());
         providers.publisher = publisher.clone();
         let log = Log::default();
-        let groups = vec![shop(container.clone(), log.clone())];
+        let gate = Arc::new(Semaphore::new(0));
+        let service = Service { log: log.clone(), gate: gate.clone() };
+        let groups = vec![shop(container.clone(), service)];
         let assembly = Assembly::start(providers, groups, Arc::new(LeftForTheSweep)).await.unwrap();
-        Self { assembly, clock, publisher, log, container, _directory: directory }
+        Self { assembly, clock, publisher, log, gate, container, _directory: directory }
     }
 
     /// Calls a function of the group.
@@ -156,7 +191,8 @@ impl Shop {
 
     /// Delivers a message that was published.
     pub(crate) async fn deliver_message(&self, message: &Message) -> Outcome {
-        self.call("on-event", envelope(&message.body, &message.id, 1, &message.properties)).await
+        let function = if message.entity == Entity::Jobs { "run-job" } else { "on-event" };
+        self.call(function, envelope(&message.body, &message.id, 1, &message.properties)).await
     }
 
     /// The messages published since the last time.

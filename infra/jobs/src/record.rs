@@ -104,6 +104,8 @@ pub struct JobRecord {
 
 impl Entity for JobRecord {
     const TYPE: &'static str = "job";
+    /// What a job is about is for those who may see the job, not for the audit.
+    const SECRET: &'static [&'static str] = &["input", "result", "error", "note"];
 }
 
 /// What a host that was told of a job does.
@@ -187,12 +189,17 @@ impl JobRecord {
         let since = match self.state {
             JobState::Queued | JobState::Failed => self.due_at,
             JobState::Running => match &self.lease {
+                Some(lease) if lease.is_live(now) => return false,
+                // One that ends in the future and does not hold was taken by a wrong clock.
+                Some(lease) if lease.expires_at > now => Timestamp::MIN,
                 Some(lease) => lease.expires_at,
                 None => self.started_at.unwrap_or(self.due_at),
             },
             _ => return false,
         };
-        now.duration_since(self.resent_at.map_or(since, |sent| sent.max(since))) > OVERDUE
+        // Nothing was sent in the future, either.
+        let sent = self.resent_at.filter(|sent| *sent <= now);
+        now.duration_since(sent.map_or(since, |sent| sent.max(since))) > OVERDUE
     }
 
     /// Asks that the job stops; one that does not run has stopped with that. False if it has ended already.

@@ -67,12 +67,13 @@ pub fn is_sender(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use coder_core::Timestamp;
 
     use super::Letter;
 
-    fn letter() -> Letter {
+    /// A letter for tests.
+    pub(crate) fn letter() -> Letter {
         Letter {
             from: None,
             to: "ada@example.com".into(),

@@ -1,35 +1,14 @@
-//! Sending mail: by SMTP where a server is configured, else into a file of the data directory.
+//! Sending mail by SMTP, and keeping it in a file of the data directory where no server is configured.
 //!
-//! Entry points: [`choose`] for the mailer that the settings name, [`Mailer`] for those who send.
+//! Entry points: [`Letter`] for what is sent, [`SmtpMailer`] for what sends it, [`OutboxFile`] for what is kept.
 
 mod letter;
 mod outbox_file;
 mod smtp;
 
-use std::fmt;
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use coder_config::Settings;
-use coder_core::Ambient;
-use secrecy::SecretString;
-
 pub use letter::{Letter, is_sender};
-pub use outbox_file::{FILE_NAME, OutboxFileMailer};
+pub use outbox_file::{FILE_NAME, OutboxFile};
 pub use smtp::SmtpMailer;
-
-/// A mail to one person.
-#[derive(Debug, Clone)]
-pub struct Mail {
-    /// The address, without a name.
-    pub to: String,
-    /// One line.
-    pub subject: String,
-    /// Plain text. It may carry a token, so it is never printed.
-    pub text: SecretString,
-    /// What it is about, such as `reset_password`.
-    pub kind: &'static str,
-}
 
 /// Why a mail did not leave. A retry makes sense except for `Address`.
 #[derive(Debug, thiserror::Error)]
@@ -66,43 +45,5 @@ impl MailError {
             }
             Self::File(_) => false,
         }
-    }
-}
-
-/// Sends mails.
-#[async_trait]
-pub trait Mailer: Send + Sync + fmt::Debug {
-    /// Hands a mail over; when this returns it is no longer ours to lose.
-    async fn send(&self, mail: &Mail) -> Result<(), MailError>;
-}
-
-/// The mailer that the settings name. Nothing is connected or opened yet.
-pub fn choose(settings: &Settings, ambient: Ambient) -> Result<Arc<dyn Mailer>, MailError> {
-    Ok(match &settings.smtp {
-        Some(smtp) => Arc::new(SmtpMailer::new(smtp)?),
-        None => Arc::new(OutboxFileMailer::new(&settings.data_dir, ambient)),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use coder_config::Settings;
-    use coder_core::Ambient;
-
-    #[test]
-    fn a_configured_server_is_used_and_else_the_file() {
-        let name = |settings: &Settings| {
-            format!("{:?}", super::choose(settings, Ambient::system()).unwrap())
-                .split(['(', ' '])
-                .next()
-                .unwrap()
-                .to_owned()
-        };
-        let mut settings = Settings::from_map(&BTreeMap::new()).unwrap();
-        assert_eq!(name(&settings), "OutboxFileMailer");
-        settings.smtp = Some(crate::smtp::tests::server("127.0.0.1:25".parse().unwrap()));
-        assert_eq!(name(&settings), "SmtpMailer");
     }
 }

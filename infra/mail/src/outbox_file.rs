@@ -4,44 +4,39 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
-use coder_core::Ambient;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{Mail, MailError, Mailer};
+use super::{Letter, MailError};
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "mail-outbox.jsonl";
 
-/// Appends mails to a file that only its owner can read, since mails carry tokens.
+/// Keeps letters in a file that only its owner can read, since they carry tokens.
 #[derive(Debug, Clone)]
-pub struct OutboxFileMailer {
+pub struct OutboxFile {
     path: PathBuf,
-    ambient: Ambient,
 }
 
-impl OutboxFileMailer {
-    /// Mails go to [`FILE_NAME`] in this directory, which must exist.
-    pub fn new(data_directory: &Path, ambient: Ambient) -> Self {
-        Self { path: data_directory.join(FILE_NAME), ambient }
+impl OutboxFile {
+    /// Letters go to [`FILE_NAME`] in this directory, which must exist.
+    pub fn new(data_directory: &Path) -> Self {
+        Self { path: data_directory.join(FILE_NAME) }
     }
 
-    /// Where the mails are.
+    /// Where the letters are.
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
 
-#[async_trait]
-impl Mailer for OutboxFileMailer {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+    /// Appends a letter on a topic.
+    pub async fn keep(&self, letter: &Letter, topic: &str) -> Result<(), MailError> {
         let line = json!({
-            "at": self.ambient.now().to_string(),
-            "to": mail.to,
-            "subject": mail.subject,
-            "kind": mail.kind,
-            "text": mail.text.expose_secret(),
+            "at": letter.date.to_string(),
+            "to": letter.to,
+            "subject": letter.subject,
+            "topic": topic,
+            "text": letter.text.expose_secret(),
         });
         let (path, line) = (self.path.clone(), format!("{line}\n"));
         tokio::task::spawn_blocking(move || append(&path, line.as_bytes()))
@@ -74,37 +69,28 @@ fn open(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
     use serde_json::{Value, json};
 
-    use super::OutboxFileMailer;
-    use crate::{Mail, MailError, Mailer as _};
-
-    fn mail(subject: &str) -> Mail {
-        Mail {
-            to: "ada@example.com".into(),
-            subject: subject.into(),
-            text: "two\nlines".into(),
-            kind: "verify_email",
-        }
-    }
-
-    fn mailer(directory: &std::path::Path) -> OutboxFileMailer {
-        OutboxFileMailer::new(directory, Ambient::new(ManualClock::at(Timestamp::UNIX_EPOCH), OsEntropy))
-    }
+    use super::OutboxFile;
+    use crate::MailError;
+    use crate::letter::tests::letter;
 
     #[tokio::test]
     async fn appends_a_line_a_mail() {
         let directory = tempfile::tempdir().unwrap();
-        mailer(directory.path()).send(&mail("first")).await.unwrap();
-        mailer(directory.path()).send(&mail("second")).await.unwrap();
+        let mut letter = letter();
+        letter.text = "two\nlines".into();
+        for subject in ["first", "second"] {
+            letter.subject = subject.into();
+            OutboxFile::new(directory.path()).keep(&letter, "account.verify-email").await.unwrap();
+        }
         let text = std::fs::read_to_string(directory.path().join("mail-outbox.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(
             lines[0],
             json!({
                 "at": "1970-01-01T00:00:00Z", "to": "ada@example.com", "subject": "first",
-                "kind": "verify_email", "text": "two\nlines",
+                "topic": "account.verify-email", "text": "two\nlines",
             })
         );
         assert_eq!((lines.len(), &lines[1]["subject"]), (2, &json!("second")));
@@ -115,16 +101,17 @@ mod tests {
     async fn only_the_owner_can_read_it() {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
-        let mailer = mailer(directory.path());
-        mailer.send(&mail("first")).await.unwrap();
-        let mode = std::fs::metadata(mailer.path()).unwrap().permissions().mode();
+        let file = OutboxFile::new(directory.path());
+        file.keep(&letter(), "account.verify-email").await.unwrap();
+        let mode = std::fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[tokio::test]
     async fn a_missing_directory_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        let result = mailer(&directory.path().join("absent")).send(&mail("lost")).await;
+        let file = OutboxFile::new(&directory.path().join("absent"));
+        let result = file.keep(&letter(), "account.verify-email").await;
         assert!(matches!(result, Err(MailError::File(_))));
     }
 }

@@ -4,17 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use coder_config::{Smtp, SmtpSecurity};
-use lettre::message::header::ContentType;
-use lettre::message::{Mailbox, Message};
+use lettre::message::Mailbox;
 use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use secrecy::ExposeSecret as _;
 
-use super::{Letter, Mail, MailError, Mailer};
+use super::{Letter, MailError};
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
@@ -77,30 +75,10 @@ impl SmtpMailer {
         self.transport.test_connection().await?;
         Ok(())
     }
-
-    fn message(&self, mail: &Mail) -> Result<Message, MailError> {
-        let address = |error: &dyn fmt::Display| MailError::Address(error.to_string());
-        let to: Address = mail.to.parse().map_err(|error| address(&error))?;
-        Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to))
-            .subject(mail.subject.clone())
-            .header(ContentType::TEXT_PLAIN)
-            .body(mail.text.expose_secret().to_owned())
-            .map_err(|error| address(&error))
-    }
-}
-
-#[async_trait]
-impl Mailer for SmtpMailer {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        self.transport.send(self.message(mail)?).await?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::{SocketAddr, TcpListener};
     use std::thread::JoinHandle;
@@ -108,9 +86,10 @@ pub(crate) mod tests {
     use coder_config::{Smtp, SmtpCredentials, SmtpSecurity};
 
     use super::SmtpMailer;
-    use crate::{Mail, MailError, Mailer as _};
+    use crate::letter::tests::letter;
+    use crate::{Letter, MailError};
 
-    pub(crate) fn server(address: SocketAddr) -> Smtp {
+    fn server(address: SocketAddr) -> Smtp {
         Smtp {
             host: address.ip().to_string(),
             port: address.port(),
@@ -148,19 +127,18 @@ pub(crate) mod tests {
         (address, server)
     }
 
-    fn mail() -> Mail {
-        Mail {
-            to: "ada@example.com".into(),
-            subject: "Réset\r\nBcc: eve@example.com".into(),
+    fn mail() -> Letter {
+        Letter {
             text: "Follow https://app.example.com/reset-password#token=t0k3n".into(),
-            kind: "reset_password",
+            html: None,
+            ..letter()
         }
     }
 
     #[tokio::test]
     async fn hands_a_mail_over() {
         let (address, thread) = serve("250 fine");
-        SmtpMailer::new(&server(address)).unwrap().send(&mail()).await.unwrap();
+        SmtpMailer::new(&server(address)).unwrap().send_letter(&mail()).await.unwrap();
         let said = thread.join().unwrap();
         assert!(said.contains("MAIL FROM:<no-reply@example.com>"), "{said}");
         assert!(said.contains("RCPT TO:<ada@example.com>"), "{said}");
@@ -172,10 +150,10 @@ pub(crate) mod tests {
     async fn a_refused_recipient_is_an_error() {
         let (address, _thread) = serve("550 nobody here");
         let mailer = SmtpMailer::new(&server(address)).unwrap();
-        let refused = mailer.send(&mail()).await.unwrap_err();
+        let refused = mailer.send_letter(&mail()).await.unwrap_err();
         assert!(matches!(refused, MailError::Smtp(_)) && refused.is_permanent() && refused.is_bounce());
         let to = "ada@example.com>\r\nRCPT TO:<eve@example.com".to_owned();
-        assert!(matches!(mailer.send(&Mail { to, ..mail() }).await, Err(MailError::Address(_))));
+        assert!(matches!(mailer.send_letter(&Letter { to, ..mail() }).await, Err(MailError::Address(_))));
     }
 
     #[tokio::test]
@@ -188,7 +166,7 @@ pub(crate) mod tests {
         ] {
             let (address, _thread) = serve(answer);
             let mailer = SmtpMailer::pinned(&server(address), address.ip()).unwrap();
-            let refused = mailer.send(&mail()).await.unwrap_err();
+            let refused = mailer.send_letter(&mail()).await.unwrap_err();
             assert_eq!((refused.is_permanent(), refused.is_bounce()), (permanent, false), "{answer}");
         }
     }
@@ -206,7 +184,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn mail_never_prints_its_text() {
+    fn a_letter_never_prints_its_text() {
         assert!(!format!("{:?}", mail()).contains("t0k3n"));
     }
 }

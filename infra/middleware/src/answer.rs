@@ -94,6 +94,25 @@ impl<T: Documented> Answer for Created<T> {
     }
 }
 
+/// `202` with the address at which whoever started the work sees how far it is.
+#[derive(Debug, Clone)]
+pub struct Started<T> {
+    /// The path of the work.
+    pub location: String,
+    /// The work.
+    pub body: T,
+}
+
+impl<T: Documented> Answer for Started<T> {
+    fn describe(operation: &mut OperationDescription) {
+        describe_json::<T>(operation, 202, "Accepted; the work goes on.", &["Location", "ETag"]);
+    }
+
+    fn render(&self) -> Result<StoredAnswer, Failure> {
+        render_json(202, &self.body, vec![("location".into(), self.location.clone())])
+    }
+}
+
 /// `202`: the work goes on after the answer.
 #[derive(Debug, Clone)]
 pub struct Accepted<T>(pub T);

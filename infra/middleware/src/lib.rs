@@ -21,7 +21,7 @@ pub mod unit;
 pub use access::{
     Access, Allowed, Anyone, FreshSession, FromService, InSession, Operator, SignedIn, SignedInOrService,
 };
-pub use answer::{Accepted, Answer, Created, Json, NoContent, PageOf};
+pub use answer::{Accepted, Answer, Created, Json, NoContent, PageOf, Started};
 pub use chain::{Authentication, Authenticator, Chain, Identity};
 pub use describe::{Example, OperationDescription, Security};
 pub use list::{Filters, List};

@@ -12,7 +12,7 @@ use coder_core::{Ambient, Failure, OrganizationId, PermissionSet, Scope, UserId}
 use coder_database::{Container, DocumentStore, Partition};
 use coder_queue::{OutboxNotifier, Publisher};
 use coder_telemetry::Metrics;
-use coder_vault::{MasterKey, Sealer};
+use coder_vault::{KeyVault, MasterKey, Sealer};
 
 /// Says what a person may do; implemented by the `users` group, near or far.
 #[async_trait]
@@ -59,6 +59,8 @@ pub struct Runtime {
     pub request_mac_key: [u8; 32],
     /// Every permission of the platform.
     pub catalogue: Arc<[PermissionDeclaration]>,
+    /// Wraps the data keys of tenants.
+    pub vault: Arc<dyn KeyVault>,
     /// The key that a group derives its own keys from, by purpose.
     pub master: MasterKey,
     /// Counters.

@@ -1,6 +1,6 @@
 //! Refused requests as events: what was answered 401 or 403 is told to whoever keeps the audit log.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -26,7 +26,7 @@ const A_MINUTE: u32 = 100;
 pub(crate) struct Denials {
     ambient: Ambient,
     publisher: Arc<dyn Publisher>,
-    window: Mutex<Window>,
+    window: Arc<Mutex<Window>>,
     publishing: TaskTracker,
 }
 
@@ -49,7 +49,8 @@ struct Asked {
 impl Denials {
     pub(crate) fn new(ambient: Ambient, publisher: Arc<dyn Publisher>) -> Self {
         let window = Window { began: ambient.now(), told: 0, left_out: 0 };
-        Self { ambient, publisher, window: Mutex::new(window), publishing: TaskTracker::new() }
+        let window = Arc::new(Mutex::new(window));
+        Self { ambient, publisher, window, publishing: TaskTracker::new() }
     }
 
     /// Watches answers; stands behind the chain, which finds out who asks. For
@@ -79,15 +80,14 @@ impl Denials {
     /// The caller does not wait for it.
     fn tell(&self, asked: &Asked, response: &Response) {
         let Some(left_out) = self.admit() else { return };
-        let message = Message::of_event(
-            self.ambient.new_uuid().to_string(),
-            Entity::Events,
-            &self.event(asked, response, left_out),
-        );
-        let publisher = self.publisher.clone();
+        let id = self.ambient.new_uuid().to_string();
+        let message = Message::of_event(&id, Entity::Events, &self.event(&id, asked, response, left_out));
+        let (publisher, window) = (self.publisher.clone(), self.window.clone());
         self.publishing.spawn(async move {
             if let Err(error) = publisher.publish(&[message]).await {
                 tracing::warn!(cause = %error, "a refusal was not told");
+                // The next one says so.
+                locked(&window).left_out += left_out + 1;
             }
         });
     }
@@ -95,7 +95,7 @@ impl Denials {
     /// Whether this minute has room for one more, and how many were left out since the last one.
     fn admit(&self) -> Option<u64> {
         let now = self.ambient.now();
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = locked(&self.window);
         if now.duration_since(window.began) >= SignedDuration::from_mins(1) {
             (window.began, window.told) = (now, 0);
         }
@@ -107,7 +107,7 @@ impl Denials {
         Some(std::mem::take(&mut window.left_out))
     }
 
-    fn event(&self, asked: &Asked, response: &Response, left_out: u64) -> Value {
+    fn event(&self, id: &str, asked: &Asked, response: &Response, left_out: u64) -> Value {
         let caller = match &asked.authentication {
             Authentication::Verified(caller) => Some(caller),
             Authentication::Anonymous | Authentication::Refused(_) => None,
@@ -126,7 +126,7 @@ impl Denials {
         let code = response.extensions().get::<Code>().copied().unwrap_or(usual);
         json!({
             "specversion": "1.0",
-            "id": self.ambient.new_uuid().to_string(),
+            "id": id,
             "source": "/functions/gateway",
             "type": KIND,
             "subject": asked.identity.request_id,
@@ -146,6 +146,10 @@ impl Denials {
     }
 }
 
+fn locked(window: &Mutex<Window>) -> MutexGuard<'_, Window> {
+    window.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The group that a path is for; no other part of a path is told, since it can carry a token.
 fn group(path: &str) -> Option<&'static str> {
     let name = path.strip_prefix("/api/")?.split('/').next()?;
@@ -154,18 +158,28 @@ fn group(path: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use coder_core::{ManualClock, OsEntropy};
     use coder_queue::PublishError;
 
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Kept(Mutex<Vec<Value>>);
+    struct Kept(Mutex<Vec<Value>>, AtomicBool);
 
     #[async_trait::async_trait]
     impl Publisher for Kept {
         async fn publish(&self, messages: &[Message]) -> Result<(), PublishError> {
-            let events = messages.iter().map(|message| serde_json::from_slice(&message.body).unwrap());
+            if self.1.load(Ordering::SeqCst) {
+                return Err(PublishError::transient("busy"));
+            }
+            let event = |message: &Message| {
+                let event: Value = serde_json::from_slice(&message.body).unwrap();
+                assert_eq!(event["id"], message.id);
+                event
+            };
+            let events: Vec<Value> = messages.iter().map(event).collect();
             self.0.lock().unwrap().extend(events);
             Ok(())
         }
@@ -212,6 +226,21 @@ mod tests {
             (group("/api/nothing/x"), group("/metrics"), group("/api/auth")),
             (None, None, Some("auth"))
         );
+    }
+
+    #[tokio::test]
+    async fn what_the_broker_does_not_take_is_counted() {
+        let (denials, kept, _) = denials();
+        kept.1.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            denials.tell(&asked(), &refusal(StatusCode::FORBIDDEN));
+        }
+        denials.settle().await;
+        kept.1.store(false, Ordering::SeqCst);
+        denials.tell(&asked(), &refusal(StatusCode::FORBIDDEN));
+        denials.settle().await;
+        let events = kept.0.lock().unwrap();
+        assert_eq!((events.len(), &events[0]["data"]["leftOut"]), (1, &json!(3)));
     }
 
     #[tokio::test]

@@ -82,13 +82,14 @@ impl Platform {
         follow_port(&mut settings, address);
         let declared = Declared::of(&groups, &settings);
         let providers = Providers::open(settings, ambient.clone())?;
+        let broker = providers.local.as_ref().ok_or(StartError::NotLocal)?.broker.clone();
 
         let (store, publisher) = (providers.store.clone(), providers.publisher.clone());
         let (dispatcher, inbox) = Dispatcher::new(ambient.clone(), store, publisher);
         let dispatcher = Arc::new(dispatcher);
         let assembly = Arc::new(Assembly::start(providers, groups, dispatcher.clone()).await?);
         let lanes = host::lanes(&assembly.groups, &assembly.providers.settings)?;
-        let host = Arc::new(Host::new(ambient.clone(), assembly.providers.broker.clone(), lanes));
+        let host = Arc::new(Host::new(ambient.clone(), broker, lanes));
         let timers = Timers::new(ambient.clone(), declared.timers(&ambient, &assembly)?);
 
         let shutdown = CancellationToken::new();
@@ -246,10 +247,12 @@ fn front(
     let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
     let chain = assembly.chain("gateway", body_limit, GATEWAY_DEADLINE);
     let (metrics, circuits, host) = (assembly.providers.metrics.clone(), gateway.clone(), host.clone());
+    let health = assembly.providers.health.clone();
     let router = declared
         .documentation
         .routes()
         .route("/metrics", get(async move || measured(&circuits, &host, &metrics).await))
+        .route("/health/ready", get(async move || health.answer().await))
         .fallback_service(gateway)
         .layer(from_fn_with_state(denials.clone(), Denials::watch))
         .layer(from_fn_with_state(chain, run_chain));
@@ -281,11 +284,11 @@ async fn expire(assembly: Arc<Assembly>) {
     let mut pause = tokio::time::interval(EXPIRE_EVERY);
     loop {
         pause.tick().await;
-        let providers = &assembly.providers;
-        if let Err(error) = providers.embedded.sweep().await {
+        let Some(local) = &assembly.providers.local else { return };
+        if let Err(error) = local.store.sweep().await {
             tracing::warn!(cause = %error, "expired documents could not be removed");
         }
-        if let Err(error) = providers.broker.sweep().await {
+        if let Err(error) = local.broker.sweep().await {
             tracing::warn!(cause = %error, "expired messages could not be put aside");
         }
     }

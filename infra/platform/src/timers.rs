@@ -18,6 +18,10 @@ use crate::host::Receiver;
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long after a call that failed the function is called again: its handler may have been away. What has run by
+/// then does not run again.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
 /// What running timers have to finish when the platform stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -46,12 +50,16 @@ struct Plan {
     last: Option<Timestamp>,
     /// Whether the group was asked for a slot that was missed while the platform was away.
     asked: bool,
+    /// When to make a call again that failed, and which.
+    again: Option<(Timestamp, Call)>,
 }
 
 /// Why a timer is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call {
     Due,
+    /// A call for a slot has failed.
+    Again,
     /// The first look since the start: perhaps a slot was missed.
     Missed,
 }
@@ -113,7 +121,8 @@ impl Timer {
         receiver: Receiver,
     ) -> Self {
         let now = ambient.now();
-        let plan = Plan { next: schedule.next_after(now), looked: now, last: None, asked: false };
+        let next = schedule.next_after(now);
+        let plan = Plan { next, looked: now, last: None, asked: false, again: None };
         let plan = Arc::new(Mutex::new(plan));
         Self { group, function: format!("every-{name}"), schedule, receiver, plan }
     }
@@ -129,6 +138,7 @@ impl Timer {
             plan.last = Some(now);
             plan.next = self.schedule.next_after(now);
         }
+        plan.again = None;
         match self.receiver.call(&self.function, &envelope, &id).await {
             Ok(answer) => {
                 // Another process runs it. Should that be killed, this one takes over when the lease has ended.
@@ -139,6 +149,8 @@ impl Timer {
             }
             Err(reason) => {
                 tracing::error!(group = self.group, function = self.function, reason, "a timer failed");
+                let again = if call == Call::Missed { Call::Missed } else { Call::Again };
+                plan.again = now.checked_add(AGAIN_AFTER).ok().map(|time| (time, again));
             }
         }
         // What came due while it ran is one slot, not many.
@@ -152,10 +164,12 @@ impl Plan {
         if now.duration_since(self.looked) < -SignedDuration::from_secs(1) {
             // The clock was set back, perhaps from a time that was wrong by a year.
             self.next = schedule.next_after(now);
+            self.again = self.again.map(|(_, call)| (now, call));
         }
         self.looked = now;
-        match self.next {
-            Some(next) if next <= now => Some(Call::Due),
+        match (self.next, self.again) {
+            (Some(next), _) if next <= now => Some(Call::Due),
+            (_, Some((time, call))) if time <= now => Some(call),
             _ if !self.asked => Some(Call::Missed),
             _ => None,
         }

@@ -1,5 +1,6 @@
 //! Has committed events published at once when told of them, and by sweeping what was left.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,7 +60,17 @@ impl Dispatcher {
         store: Arc<dyn DocumentStore>,
         publisher: Arc<dyn Publisher>,
     ) -> (Self, Inbox) {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        Self::with_room(WAITING, ambient, store, publisher)
+    }
+
+    /// The same with room for so many entries that wait, at least one.
+    pub fn with_room(
+        room: usize,
+        ambient: Ambient,
+        store: Arc<dyn DocumentStore>,
+        publisher: Arc<dyn Publisher>,
+    ) -> (Self, Inbox) {
+        let (sender, receiver) = mpsc::channel(room.max(1));
         let (waiting, idle) = (Arc::default(), Arc::default());
         (Self { outboxes: Outboxes::new(ambient, store, publisher), sender, waiting, idle }, Inbox(receiver))
     }
@@ -69,7 +80,12 @@ impl Dispatcher {
     pub async fn run(self: Arc<Self>, mut inbox: Inbox) {
         let mut entries = Vec::with_capacity(MESSAGES_A_CALL);
         while inbox.0.recv_many(&mut entries, MESSAGES_A_CALL).await > 0 {
-            let found = join_all(entries.iter().map(|entry| self.outboxes.find(entry))).await;
+            // What waits there already is older, and goes first.
+            let places: HashSet<_> =
+                entries.iter().map(|entry| (entry.container, &entry.partition)).collect();
+            let found =
+                places.into_iter().map(|(container, partition)| self.outboxes.waiting(container, partition));
+            let found = join_all(found).await;
             self.outboxes.publish(found.into_iter().flatten().collect()).await;
             self.done(entries.len());
             entries.clear();

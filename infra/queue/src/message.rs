@@ -6,7 +6,7 @@ use coder_core::Timestamp;
 use coder_database::{OutboxRecord, Record};
 use serde_json::{Value, json};
 
-/// Where a message is sent: the topic of events or the queue of jobs.
+/// Where a message is sent: the topic of events or that of jobs.
 pub use coder_database::Destination as Entity;
 
 /// Names of application properties. Lower case, since HTTP would make them so.
@@ -15,14 +15,12 @@ pub mod property {
     pub const TYPE: &str = "type";
     /// The organization, or `platform`.
     pub const ORGANIZATION_ID: &str = "organizationid";
-    /// The only group that is to have the message.
+    /// The only group that is to have the message; every job has one.
     pub const TARGET: &str = "target";
     /// The only consumer of that group that is to have it.
     pub const CONSUMER: &str = "consumer";
     /// Which attempt of that consumer this is; a number, 1 is the first.
     pub const ATTEMPT: &str = "attempt";
-    /// The group whose job it starts.
-    pub const GROUP: &str = "group";
 }
 
 /// The content type of an event.
@@ -71,7 +69,7 @@ impl Message {
             properties.extend(text(name).map(|value| (name.to_owned(), json!(value))));
         }
         if entity == Entity::Jobs {
-            properties.insert(property::GROUP.into(), event["data"]["group"].clone());
+            properties.insert(property::TARGET.into(), event["data"]["group"].clone());
         }
         Self {
             id: id.into(),
@@ -156,7 +154,7 @@ mod tests {
         assert_eq!((message.subject.as_deref(), message.session_id.as_deref()), (Some("t-1"), Some("t-1")));
         assert_eq!(message.fault(), None);
         let job = json!({"type": "coder.users.job.purge", "data": {"group": "users"}});
-        assert_eq!(Message::of_event("m", Entity::Jobs, &job).text("group"), Some("users"));
+        assert_eq!(Message::of_event("m", Entity::Jobs, &job).text("target"), Some("users"));
     }
 
     #[test]

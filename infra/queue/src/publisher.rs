@@ -12,14 +12,14 @@ pub const MESSAGES_A_CALL: usize = 100;
 /// Sends messages to a broker.
 #[async_trait]
 pub trait Publisher: Send + Sync + std::fmt::Debug {
-    /// Publishes all messages or none. All have the same entity; they are at most [`MESSAGES_A_CALL`], and
-    /// together no larger than [`SIZE_LIMIT`]. They are delivered in this order to a subscription with sessions.
-    /// A message whose id was published to the entity within the last hour is taken for a repeat and dropped,
-    /// so that a call whose answer was lost can be made again.
+    /// Publishes all messages; none, if one of them breaks a rule of [`check`]. All have the same entity; they are
+    /// at most [`MESSAGES_A_CALL`], and together no larger than [`SIZE_LIMIT`]. They are delivered in this order to
+    /// a subscription with sessions. A message whose id was published to the entity within the last hour is taken
+    /// for a repeat and dropped, so that a call whose answer was lost, or that failed half-way, can be made again.
     async fn publish(&self, messages: &[Message]) -> Result<(), PublishError>;
 }
 
-/// Why nothing was published.
+/// Why a call failed. Some of its messages may be published all the same, so what is left of it is to be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// It may succeed later.
@@ -30,7 +30,7 @@ pub enum PublishError {
         /// When to try again, if the broker said so.
         retry_after: Option<Duration>,
     },
-    /// The broker will never take this message; the others of the call were not published either.
+    /// The broker will never take this message; the others are to be published without it.
     #[error("message {index} will never be taken: {reason}")]
     Permanent {
         /// Which message of the call.

@@ -47,7 +47,10 @@ impl Assembly {
         let containers: Vec<_> = groups.iter().flat_map(|group| group.containers.clone()).collect();
         let other = |error: coder_database::StoreError| StartError::Other(error.to_string());
         providers.store.prepare(&containers).await.map_err(other)?;
-        providers.broker.subscribe(&subscriptions(&groups)).await.map_err(other)?;
+        // In the cloud the deployment makes them.
+        if let Some(local) = &providers.local {
+            local.broker.subscribe(&subscriptions(&groups)).await.map_err(other)?;
+        }
         let peers = Arc::new(peers(&providers)?);
         let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
         let outbox = Arc::new(PermissionWatch { next: outbox, directory: directory.clone() });
@@ -77,8 +80,14 @@ impl Assembly {
         Ok(Self { providers, groups: running, directory, peers, authenticator })
     }
 
-    /// Brings the list of revocations up to date every 15 seconds, for ever.
+    /// Brings the list of revocations up to date every 15 seconds, and between processes at once where there is a
+    /// relay, for ever.
     pub async fn keep_revocations(self: Arc<Self>) {
+        let relayed = self.providers.relay.run(self.providers.revocations.clone());
+        tokio::join!(self.poll_revocations(), relayed);
+    }
+
+    async fn poll_revocations(&self) {
         let mut cursor = None;
         let mut pause = tokio::time::interval(REVOCATIONS_EVERY);
         loop {
@@ -172,6 +181,7 @@ fn runtime(
         sealer: providers.master.sealer("stored-answer", providers.ambient.clone()),
         request_mac_key: *providers.master.derive("request-mac"),
         catalogue,
+        vault: providers.vault.clone(),
         master: providers.master.clone(),
         metrics: providers.metrics.clone(),
     }

@@ -74,11 +74,11 @@ pub async fn serve_alone(
     background.spawn(assembly.clone().keep_revocations());
     background.spawn(dispatcher.run(inbox));
     let body_limit = usize::try_from(entry.body_limit).unwrap_or(usize::MAX);
-    let chain = assembly.chain(name, body_limit, DEADLINE);
+    let (chain, health) = (assembly.chain(name, body_limit, DEADLINE), assembly.providers.health.clone());
     let Some(running) = assembly.groups.first() else { return Ok(()) };
     let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     tracing::info!(group = name, address, "listening");
-    let served = serve_with(Limits::BEHIND_HOST, listener, surface(running, chain), stopped).await;
+    let served = serve_with(Limits::BEHIND_HOST, listener, surface(running, chain, health), stopped).await;
     served.map_err(|cause| StartError::Other(format!("serving ended: {cause}")))
 }
 

@@ -5,11 +5,15 @@
 //! route group.
 
 pub mod assembly;
+#[cfg(feature = "azure")]
+mod azure;
 mod catalogue;
 pub mod directory;
+mod embedded;
 pub mod handler;
 pub mod outbox;
 pub mod providers;
+pub mod relay;
 
 pub use assembly::Assembly;
-pub use providers::{Providers, StartError};
+pub use providers::{Local, Providers, StartError};

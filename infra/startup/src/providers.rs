@@ -1,18 +1,19 @@
-//! The providers that the settings name. Only the embedded ones are compiled in here.
+//! The providers that the settings name: those of the cloud if all of its services are set, the embedded ones if none
+//! is. Settings in between are refused before they get here.
 
 use std::sync::Arc;
 
-use coder_cache::{MemoryLimiter, RateLimiter, Revocations};
-use coder_config::{Provider, Settings, StoreSync};
+use coder_cache::{RateLimiter, Revocations};
+use coder_config::{Provider, Settings};
 use coder_core::Ambient;
 use coder_database::DocumentStore;
-use coder_embedded::{OpenError, Options, SqliteBroker, SqliteStore, Synchronous};
+use coder_embedded::{OpenError, SqliteBroker, SqliteStore};
+use coder_handler::Health;
 use coder_queue::Publisher;
 use coder_telemetry::Metrics;
-use coder_vault::MasterKey;
-use secrecy::ExposeSecret as _;
+use coder_vault::{KeyVault, MasterKey};
 
-use crate::outbox::Counted;
+use crate::relay::Relay;
 
 /// Everything that groups share in one process.
 #[derive(Debug, Clone)]
@@ -23,20 +24,33 @@ pub struct Providers {
     pub ambient: Ambient,
     /// Documents.
     pub store: Arc<dyn DocumentStore>,
-    /// The embedded store itself, for its sweep.
-    pub embedded: Arc<SqliteStore>,
-    /// The embedded broker, for whoever delivers its messages.
-    pub broker: Arc<SqliteBroker>,
     /// Takes messages for the broker.
     pub publisher: Arc<dyn Publisher>,
     /// The key that all others are derived from.
     pub master: MasterKey,
+    /// Wraps the data keys of tenants.
+    pub vault: Arc<dyn KeyVault>,
     /// Token buckets.
     pub limiter: Arc<dyn RateLimiter>,
     /// What has been revoked.
     pub revocations: Arc<Revocations>,
+    /// Carries revocations to other processes.
+    pub relay: Arc<Relay>,
     /// Counters.
     pub metrics: Metrics,
+    /// Whether the services behind all this answer.
+    pub health: Arc<Health>,
+    /// What only the embedded providers have; `None` in the cloud.
+    pub local: Option<Local>,
+}
+
+/// The embedded providers themselves, for what the cloud does without being asked.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// The store, for its sweep.
+    pub store: Arc<SqliteStore>,
+    /// The broker, for whoever delivers its messages.
+    pub broker: Arc<SqliteBroker>,
 }
 
 /// Why the platform, or a handler, does not start. Each is one sentence that says what to do.
@@ -60,6 +74,16 @@ pub enum StartError {
         "the settings name Azure services, but this program has the embedded providers only; unset them, or run the packaged handler"
     )]
     NoAzure,
+    /// Azure is configured, but its messages are delivered by the Functions host, not by this process.
+    #[error(
+        "the settings name Azure services, whose messages and timers come from the Functions host; unset them to run the whole platform in one process"
+    )]
+    NotLocal,
+    /// The cloud makes no key by itself.
+    #[error(
+        "`CODER_MASTER_KEY` is not set, and with Azure services no key is made; set it from the key vault"
+    )]
+    NoMasterKey,
     /// The address cannot be listened on.
     #[error(
         "cannot listen on {address}: {cause}; stop whatever uses the port, or choose another with `--port` (0 takes any free one)"
@@ -79,39 +103,15 @@ pub enum StartError {
 }
 
 impl Providers {
-    /// Opens the providers. Touches the data directory only; nothing goes over a network.
+    /// Opens the providers. The embedded ones touch the data directory only; those of the cloud are reached when they
+    /// are first needed. Nothing goes over a network here.
     pub fn open(settings: Settings, ambient: Ambient) -> Result<Self, StartError> {
-        if settings.provider != Provider::Embedded {
-            return Err(StartError::NoAzure);
+        match settings.provider.clone() {
+            Provider::Embedded => crate::embedded::open(settings, ambient),
+            #[cfg(feature = "azure")]
+            Provider::Azure(azure) => crate::azure::open(&azure, settings, ambient),
+            #[cfg(not(feature = "azure"))]
+            Provider::Azure(_) => Err(StartError::NoAzure),
         }
-        let synchronous = match settings.store_sync {
-            StoreSync::Normal => Synchronous::Normal,
-            StoreSync::Full => Synchronous::Full,
-        };
-        let options = Options { synchronous, ..Options::default() };
-        let embedded = Arc::new(SqliteStore::open(&settings.data_dir, &options, ambient.clone())?);
-        let broker = Arc::new(SqliteBroker::open(&settings.data_dir, &options, ambient.clone())?);
-        let metrics = Metrics::new();
-        let master = match &settings.master_key {
-            Some(key) => MasterKey::new(*key.expose_secret()),
-            None => {
-                let key = coder_embedded::master_key_file(&settings.data_dir, &ambient).map_err(|cause| {
-                    StartError::MasterKey { path: settings.data_dir.display().to_string(), cause }
-                })?;
-                MasterKey::new(key)
-            }
-        };
-        Ok(Self {
-            limiter: Arc::new(MemoryLimiter::new(ambient.clone())),
-            revocations: Arc::new(Revocations::new(ambient.clone())),
-            publisher: Arc::new(Counted { next: broker.clone(), metrics: metrics.clone() }),
-            metrics,
-            store: embedded.clone(),
-            settings: Arc::new(settings),
-            embedded,
-            broker,
-            master,
-            ambient,
-        })
     }
 }

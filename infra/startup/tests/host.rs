@@ -33,6 +33,16 @@ async fn post(fixture: &Fixture, path: &str, body: String) -> Answer {
 }
 
 #[tokio::test]
+async fn whoever_watches_the_process_learns_what_it_stands_on() {
+    let fixture = Fixture::start().await;
+    let request = Request::builder().uri("/health/ready").body(Body::empty()).unwrap();
+    let ready = answer(fixture.surface(), request).await;
+    assert_eq!((ready.status, &ready.body["status"]), (200, &json!("ready")));
+    assert_eq!(ready.body["dependencies"][0]["name"], "documents");
+    assert_eq!(ready.body["dependencies"][0]["up"], true);
+}
+
+#[tokio::test]
 async fn the_host_is_answered_with_an_object_always() {
     let fixture = Fixture::start().await;
     let alive = answer(fixture.surface(), Request::builder().uri("/").body(Body::empty()).unwrap()).await;

@@ -200,7 +200,7 @@ impl Host {
 
     /// Takes the messages that the broker has for the group's jobs; answers the ids of the jobs.
     pub(crate) async fn published(&self) -> Vec<String> {
-        let broker = &self.assembly.providers.broker;
+        let broker = &self.assembly.providers.local.as_ref().unwrap().broker;
         let mut jobs = Vec::new();
         for delivery in broker.receive(&Source::jobs("usage"), 10).await.unwrap() {
             broker.complete(&delivery.lock).await.unwrap();

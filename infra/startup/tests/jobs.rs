@@ -191,7 +191,8 @@ async fn what_is_no_message_of_a_job_is_rejected() {
     for message in cases {
         let envelope = json!({"Data": {"message": message}, "Metadata": {}});
         let outcome = host.running.functions.invoke("run-job", envelope, "i").await;
-        assert!(matches!(outcome, Outcome::Reject(_)), "{message}: {outcome:?}");
+        // It is kept with the reason; to deliver it again would be of no use.
+        assert_eq!(outcome, Outcome::Done(Value::Null), "{message}");
     }
     // A record that is gone, with its organization perhaps, is no fault.
     let envelope = json!({"Data": {"message": whole}, "Metadata": {}});

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod alone;
+mod choice;
 mod conventions;
 mod host;
 mod hosts;

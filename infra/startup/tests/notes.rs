@@ -257,7 +257,7 @@ impl Fixture {
     pub(crate) fn surface(&self) -> axum::Router {
         let group = &self.assembly.groups[1];
         let chain: Arc<Chain> = self.assembly.chain("notes", 1000, std::time::Duration::from_secs(10));
-        coder_handler::server::surface(group, chain)
+        coder_handler::server::surface(group, chain, self.assembly.providers.health.clone())
     }
 
     /// Calls the group as this person, behind the request chain.

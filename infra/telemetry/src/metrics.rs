@@ -158,6 +158,8 @@ struct Families {
     jobs: Family<JobLabels, Counter>,
     circuits: Family<GroupLabels, Gauge>,
     replays: Family<GroupLabels, Counter>,
+    store_units: Counter<f64, AtomicU64>,
+    store_throttled: Counter,
 }
 
 impl Default for Metrics {
@@ -185,6 +187,8 @@ impl Metrics {
             jobs: Family::default(),
             circuits: Family::default(),
             replays: Family::default(),
+            store_units: Counter::default(),
+            store_throttled: Counter::default(),
         };
         families.register();
         Self(Arc::new(families))
@@ -259,6 +263,15 @@ impl Metrics {
         self.0.replays.get_or_create(&GroupLabels { group }).inc();
     }
 
+    /// An operation of the document store cost so many request units; `throttled` if the store was too busy for it.
+    pub fn store_operation(&self, request_units: f64, throttled: bool) {
+        // A counter takes no negative number, and no cost is one.
+        self.0.store_units.inc_by(request_units.max(0.0));
+        if throttled {
+            self.0.store_throttled.inc();
+        }
+    }
+
     /// All metrics as text; see [`METRICS_CONTENT_TYPE`].
     pub fn render(&self) -> String {
         let mut page = String::new();
@@ -296,6 +309,10 @@ impl Families {
         registry.register("circuit_state", about, self.circuits.clone());
         let about = "Answers given again for their idempotency key";
         registry.register("idempotent_replays", about, self.replays.clone());
+        let about = "Request units that the document store charged";
+        registry.register("store_request_units", about, self.store_units.clone());
+        let about = "Operations that the document store was too busy for";
+        registry.register("store_throttled", about, self.store_throttled.clone());
     }
 }
 

@@ -59,15 +59,14 @@ impl TestPlatform {
     }
 
     async fn start_in(directory: TempDir, clock: ManualClock, settings: Settings) -> Self {
-        let ambient = Ambient::new(clock.clone(), OsEntropy);
-        let groups = route_groups();
-        let options = Options { settings: settings.clone(), ambient, groups, only: BTreeSet::new() };
-        let platform = match Platform::start(options).await {
-            Ok(platform) => platform,
-            Err(error) => panic!("the platform does not start: {error}"),
-        };
+        let platform = process(&settings, &clock).await;
         install_signing_key(&platform).await;
         Self { platform, clock, settings, directory, http: client() }
+    }
+
+    /// Another process with the same data directory, clock and settings, on a port of its own.
+    pub async fn beside(&self) -> Platform {
+        process(&self.settings, &self.clock).await
     }
 
     /// A client without a credential.
@@ -89,6 +88,17 @@ impl TestPlatform {
     /// Waits until all recorded events were delivered, except for what is to come later.
     pub async fn settle(&self) {
         self.platform.settle().await;
+    }
+}
+
+/// A platform as one process runs it.
+async fn process(settings: &Settings, clock: &ManualClock) -> Platform {
+    let ambient = Ambient::new(clock.clone(), OsEntropy);
+    let (settings, groups) = (settings.clone(), route_groups());
+    let options = Options { settings, ambient, groups, only: BTreeSet::new() };
+    match Platform::start(options).await {
+        Ok(platform) => platform,
+        Err(error) => panic!("the platform does not start: {error}"),
     }
 }
 

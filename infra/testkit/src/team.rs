@@ -145,6 +145,8 @@ impl Team {
         let checkpoint = post("checkpoints", json!({})).await.expect(201);
         let verification = post("verify", json!({})).await.expect(200);
         let export = post("exports", json!({})).await.expect(202);
+        let nobody = json!({"userId": coder_core::id::EXAMPLE, "reason": "Asked for"});
+        let erasure = post("erasures", nobody).await.expect(202);
         platform.settle().await;
         let groups = &platform.platform.assembly.groups;
         for group in groups.iter().filter(|group| group.name == "logging") {
@@ -158,6 +160,7 @@ impl Team {
             ("logging/checkpoints", checkpoint.text("/id")),
             ("logging/verifications", verification.text("/id")),
             ("logging/exports", export.text("/id")),
+            ("logging/erasures", erasure.text("/id")),
             ("logging/retention-policies", policy.text("/id")),
             ("logging/alert-rules", rule.text("/id")),
             ("logging/alerts", alerts.text("/items/0/id")),
@@ -175,10 +178,12 @@ impl Team {
         owner.post(&format!("/api/secrets/{secret}/versions"), version).await.expect(201);
         let grant = json!({"principal": {"kind": "user", "id": self.member.user_id}, "actions": ["read"]});
         let grant = owner.post(&format!("/api/secrets/{secret}/grants"), grant).await.expect(201).text("/id");
+        let rotation = owner.post("/api/secrets/keys/rotate", json!({})).await.expect(202).text("/jobId");
         self.ids.extend([
             ("secrets", secret),
             ("secrets/versions", "1".to_owned()),
             ("secrets/grants", grant),
+            ("secrets/rotations", rotation),
         ]);
     }
 

@@ -2,12 +2,11 @@
 
 use coder_core::Failure;
 use coder_database::Filter;
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use jiff::SignedDuration;
 
 use crate::Auth;
 use crate::model::{ApiKeyDetails, ApiKeyStatus, EmailClaim};
-use crate::service::acting::Acting;
 use crate::service::erasure;
 
 pub(crate) async fn run(auth: Auth, run: Invocation) -> Result<(), Failure> {
@@ -19,7 +18,7 @@ pub(crate) async fn run(auth: Auth, run: Invocation) -> Result<(), Failure> {
             continue;
         }
         let details = ApiKeyDetails { status: ApiKeyStatus::Expired, ..key.data.details.clone() };
-        match auth.replace_api_key(Acting::Job(&run), &key, details, None).await {
+        match auth.replace_api_key(Cause::Job(&run), &key, details, None).await {
             // It was changed meanwhile: the next run sees to it.
             Err(Failure::Stale) => {}
             other => drop(other?),

@@ -2,11 +2,10 @@
 
 use coder_core::Failure;
 use coder_database::Filter;
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use jiff::SignedDuration;
 
 use crate::Auth;
-use crate::service::acting::Acting;
 use crate::service::erasure;
 
 /// Hours for which new accounts are looked at, so that a few missed runs do no harm.
@@ -16,7 +15,7 @@ pub(crate) async fn run(auth: Auth, run: Invocation) -> Result<(), Failure> {
     let since = auth.runtime.ambient.now() - SignedDuration::from_hours(HOURS);
     let new = Filter::Gt("createdAt".into(), since.to_string().into());
     for (_, identity) in erasure::everywhere(&run, &auth.identities, new).await? {
-        auth.restore_claim(Acting::Job(&run), &identity).await?;
+        auth.restore_claim(Cause::Job(&run), &identity).await?;
     }
     Ok(())
 }

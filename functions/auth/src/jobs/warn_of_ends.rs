@@ -2,11 +2,10 @@
 
 use coder_core::{Failure, Timestamp};
 use coder_database::{Filter, Record};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 
 use crate::Auth;
 use crate::model::{ApiKey, ApiKeyListing, CONTAINER};
-use crate::service::acting::Acting;
 use crate::service::api_keys::payload;
 use crate::service::{erasure, repository};
 
@@ -39,7 +38,7 @@ async fn put_in_list(
     let list = ApiKeyListing::partition(key.data.details.owner_organization_id);
     let listed = repository::<ApiKeyListing>(&auth.runtime).find(&list, &key.meta.id).await?.is_some();
     if listed {
-        auth.list_api_key(Acting::Job(run), key).await?;
+        auth.list_api_key(Cause::Job(run), key).await?;
     } else if now.duration_since(key.meta.created_at).as_secs() > UNLISTED_SECONDS {
         erasure::erase_key(auth, run, key).await?;
     }

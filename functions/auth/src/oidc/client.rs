@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use coder_core::Ambient;
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::hourly::Hourly;
 use super::{Expected, ExternalIdentity, IdTokenFault, OidcFault, ProviderKeys, ProviderMetadata, verify};
+use crate::recent::Recent;
 use coder_outbound::{BasicCredentials, OutboundHttp, OutboundResponse};
 
-/// Asks providers, and remembers for an hour what they say of themselves.
+/// For how long what providers say of themselves is remembered.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
+
+/// Asks providers, and remembers what they say of themselves.
 #[derive(Debug)]
 pub struct OidcClient {
     http: Arc<dyn OutboundHttp>,
     ambient: Ambient,
-    metadata: Hourly<ProviderMetadata>,
-    keys: Hourly<ProviderKeys>,
+    metadata: Recent<ProviderMetadata>,
+    keys: Recent<ProviderKeys>,
 }
 
 /// A code, and what proves that it is ours.
@@ -44,7 +48,7 @@ struct TokenAnswer {
 impl OidcClient {
     /// A client that calls out through `http`.
     pub fn new(http: Arc<dyn OutboundHttp>, ambient: Ambient) -> Self {
-        Self { http, ambient, metadata: Hourly::default(), keys: Hourly::default() }
+        Self { http, ambient, metadata: Recent::kept_for(KEPT), keys: Recent::kept_for(KEPT) }
     }
 
     /// The configuration of an issuer.

@@ -5,7 +5,6 @@
 pub mod account;
 mod authorization;
 mod client;
-mod hourly;
 mod id_token;
 mod metadata;
 

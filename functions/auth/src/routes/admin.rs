@@ -2,7 +2,7 @@
 
 use coder_core::{Code, OrganizationId, Permission, Problem, Result, UserId};
 use coder_database::Record;
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{Access as _, Allowed, Example, Json, NoContent, Path, State};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::Auth;
 use crate::catalogue::{CredentialReset, SessionRevoke};
 use crate::model::{CONTAINER, Identity, RevokedReason};
-use crate::service::acting::Acting;
 use crate::service::people::{Membership, Person};
 use crate::service::revocations::Revoked;
 
@@ -57,7 +56,7 @@ async fn reset_link(
         return Err(Problem::new(Code::RateLimited, detail).retry_after(3600).into());
     }
     let person = (user_id, identity);
-    auth.send_reset_link(Acting::Request(who.context()), &email, Some(&person), true).await?;
+    auth.send_reset_link(Cause::Request(who.context()), &email, Some(&person), true).await?;
     unit.commit(NoContent).await
 }
 
@@ -68,9 +67,9 @@ async fn revoke_sessions(
 ) -> Result<Json<SessionsEnded>> {
     let unit = who.transaction(CONTAINER).await?;
     managed(&auth, &who, user_id).await?;
-    let acting = Acting::Request(who.context());
-    let revoked = auth.end_all_sessions(acting, user_id, RevokedReason::RevokedByAdmin, |_| true).await?;
-    auth.publish_revocations(acting, &[Revoked::User(user_id)]).await?;
+    let cause = Cause::Request(who.context());
+    let revoked = auth.end_all_sessions(cause, user_id, RevokedReason::RevokedByAdmin, |_| true).await?;
+    auth.publish_revocations(cause, &[Revoked::User(user_id)]).await?;
     unit.commit(Json(SessionsEnded { revoked })).await
 }
 

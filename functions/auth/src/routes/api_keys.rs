@@ -7,7 +7,7 @@ use coder_core::{
     UserId, text,
 };
 use coder_database::{Filter, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::access::effective;
 use coder_middleware::{
     Access as _, Body, Created, IfMatch, InSession, Json, List, NoContent, PageOf, Patch, Path,
@@ -24,7 +24,6 @@ use crate::Auth;
 use crate::api_key::NewApiKey;
 use crate::catalogue::{ApiKeyDelete, ApiKeyInspect};
 use crate::model::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeyStatus, AuthPolicy, CONTAINER};
-use crate::service::acting::Acting;
 use crate::service::api_keys::widened;
 use crate::service::revocations::Revoked;
 use crate::service::{networks, repository, stale_if_taken};
@@ -79,10 +78,10 @@ async fn create(
     if let Some(name) = auth.missing_permission(&details.permissions, held.person()) {
         return Err(Problem::missing_permission(&name).into());
     }
-    let acting = Acting::Request(who.context());
-    auth.admit_api_key(acting, organization_id, who.user_id, &made.key_id).await?;
+    let cause = Cause::Request(who.context());
+    auth.admit_api_key(cause, organization_id, who.user_id, &made.key_id).await?;
     let key = ApiKey { details, secret_hash: made.secret_hash.clone(), noticed_days: None };
-    let key = auth.store_api_key(acting, key, None).await?;
+    let key = auth.store_api_key(cause, key, None).await?;
     unit.create(&made.key_id, key.data.listing())?;
     unit.without_audit().commit(created(&auth, &key, &made)).await
 }
@@ -189,8 +188,8 @@ async fn update(
     if !faults.is_empty() {
         return Err(Problem::invalid(faults).into());
     }
-    let acting = Acting::Request(who.context());
-    let key = auth.replace_api_key(acting, &before, after, None).await?;
+    let cause = Cause::Request(who.context());
+    let key = auth.replace_api_key(cause, &before, after, None).await?;
     Ok(Json(ApiKeyView::of(&key, auth.runtime.ambient.now())))
 }
 
@@ -200,7 +199,7 @@ async fn revoke(
     Path(KeyId(key_id)): Path<KeyId>,
 ) -> Result<NoContent> {
     let key = managed(&auth, &who, &key_id).await?;
-    auth.revoke_api_key(Acting::Request(who.context()), &key).await?;
+    auth.revoke_api_key(Cause::Request(who.context()), &key).await?;
     Ok(NoContent)
 }
 
@@ -228,7 +227,7 @@ async fn rotate(
             Problem::new(Code::InvalidState, "The key was replaced already; rotate its successor.").into()
         );
     }
-    let acting = Acting::Request(who.context());
+    let cause = Cause::Request(who.context());
     let made = NewApiKey::generate(&auth.runtime.ambient);
     let policy = auth.policy(Some(organization_id)).await?;
     let successor = ApiKey {
@@ -244,10 +243,10 @@ async fn rotate(
         status: if overlap == 0 { ApiKeyStatus::Revoked } else { ApiKeyStatus::Active },
         ..before.data.details.clone()
     };
-    let key = auth.store_api_key(acting, successor, Some(&before)).await?;
-    auth.replace_api_key(acting, &before, ending, Some("api-key.rotated")).await?;
+    let key = auth.store_api_key(cause, successor, Some(&before)).await?;
+    auth.replace_api_key(cause, &before, ending, Some("api-key.rotated")).await?;
     if overlap == 0 {
-        auth.publish_revocations(acting, &[Revoked::Key(key_id)]).await?;
+        auth.publish_revocations(cause, &[Revoked::Key(key_id)]).await?;
     }
     unit.create(&made.key_id, key.data.listing())?;
     unit.without_audit().commit(created(&auth, &key, &made)).await.map_err(stale_if_taken)

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use coder_core::{Code, Failure, Problem, Result, StoredAnswer, Timestamp};
 use coder_database::Record;
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::describe::AnswerDescription;
 use coder_middleware::{
     Access as _, Answer, Anyone, Body, Example, FreshSession, Json, NoContent, OperationDescription, PageOf,
@@ -19,7 +19,6 @@ use crate::Auth;
 use crate::email::EmailAddress;
 use crate::model::{Alias, CONTAINER, ClientKind, ExternalLogin, ProviderId};
 use crate::routes::fields::Secret;
-use crate::service::acting::Acting;
 use crate::service::answer::{Client, Delivery, LoginAnswer, demand_origin};
 use crate::service::external::{Destination, Return};
 use crate::service::sessions::emit;
@@ -323,6 +322,6 @@ async fn unlink(
     let data = json!({"userId": user_id, "providerId": before.data.provider_id});
     emit(&mut unit, who.0.organization_id, "external-login.unlinked", &user_id.to_string(), data);
     let answer = unit.commit(NoContent).await?;
-    auth.drop_external_account(Acting::Request(who.context()), &before.data).await?;
+    auth.drop_external_account(Cause::Request(who.context()), &before.data).await?;
     Ok(answer)
 }

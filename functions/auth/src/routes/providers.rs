@@ -2,7 +2,7 @@
 
 use coder_core::{Fault, Problem, Result};
 use coder_database::{Filter, Record};
-use coder_handler::{Crud as _, Resource, Routes, crud::Words, words};
+use coder_handler::{Cause, Crud as _, Resource, Routes, crud::Words, words};
 use coder_middleware::{Access as _, Allowed, Example, Filters, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::Auth;
 use crate::catalogue::{ProviderCreate, ProviderDelete, ProviderRead, ProviderUpdate};
 use crate::model::{CONTAINER, ExternalProvider, ProviderId, ProviderKind, RoleMapping};
-use crate::service::acting::Acting;
 
 /// Most providers of an organization.
 const MOST: usize = 20;
@@ -36,8 +35,8 @@ pub struct ProviderFields {
     /// How the provider knows this platform.
     #[schemars(length(min = 1, max = 255))]
     client_id: String,
-    /// Reference to the platform's password there, such as `secret:entra`; none for a public client.
-    #[schemars(regex(pattern = r"^secret:[a-z0-9-]{1,63}$"))]
+    /// Reference to the platform's password there, `secret:<secretId>#<field>`; none for a public client.
+    #[schemars(regex(pattern = r"^secret:[0-9a-f-]{36}(@[1-9][0-9]{0,9})?(#[^#]{1,200})?$"))]
     client_secret_ref: Option<String>,
     /// What to ask for; `openid` must be among it.
     #[serde(default = "default_scopes")]
@@ -204,9 +203,9 @@ impl Resource for ExternalProvider {
         let giver = auth.giver(who.user_id, who.organization_id).await?;
         auth.check_provider_roles(who, &provider, None, &giver).await?;
         auth.check_provider(&provider, who.organization_id).await?;
-        let acting = Acting::Request(who.context());
-        auth.set_provider_owner(acting, id, who.organization_id).await?;
-        auth.set_alias(acting, crate::model::Alias::Slug(&giver.slug), who.organization_id).await?;
+        let cause = Cause::Request(who.context());
+        auth.set_provider_owner(cause, id, who.organization_id).await?;
+        auth.set_alias(cause, crate::model::Alias::Slug(&giver.slug), who.organization_id).await?;
         Ok(provider)
     }
 
@@ -236,6 +235,6 @@ impl Resource for ExternalProvider {
         _: &mut Unit,
         before: &Record<Self>,
     ) -> Result<()> {
-        auth.drop_provider_owner(Acting::Request(who.context()), before.id()?).await
+        auth.drop_provider_owner(Cause::Request(who.context()), before.id()?).await
     }
 }

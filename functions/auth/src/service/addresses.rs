@@ -1,21 +1,17 @@
 //! Confirming the address of an account, and changing it.
 
 use coder_core::{Code, Failure, Problem, UserId};
-use coder_database::Record;
+use coder_handler::{Cause, retry_stale};
 use coder_middleware::{Access as _, Anyone, InSession, NoContent, RequestContext};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::Auth;
-use super::acting::{self, Acting};
-use super::links::link_expired;
+use super::links::{busy_if_stale, link_expired};
 use super::mail::MailKind;
 use super::tokens::session_ended;
+use super::{Auth, person_actor};
 use crate::email::EmailAddress;
-use crate::model::{Alias, EmailClaim, Identity, IdentityStatus, Purpose};
-
-/// How often a write that others may disturb is tried.
-const TRIES: u32 = 8;
+use crate::model::{Alias, CONTAINER, EmailClaim, Identity, IdentityStatus, Purpose};
 
 impl Auth {
     /// Mails a link that confirms an address. Without a person the same is written but for the mail.
@@ -27,7 +23,7 @@ impl Auth {
         mail: bool,
     ) -> Result<(), Failure> {
         let data = json!({"email": email});
-        self.send_link(Acting::Request(context), Purpose::EmailVerification, email, user_id, data, mail).await
+        self.send_link(Cause::Request(context), Purpose::EmailVerification, email, user_id, data, mail).await
     }
 
     /// Sends the link again, if there is an address to be confirmed. The same work is done if not.
@@ -39,7 +35,7 @@ impl Auth {
         let context = who.context();
         let mail = self.admit_link(context, email).await?;
         self.hasher.verify(&SecretString::from("no password"), None).await?;
-        let found = self.find_by_email(Acting::Request(context), email).await?;
+        let found = self.find_by_email(Cause::Request(context), email).await?;
         let due = found.filter(|(_, identity)| {
             identity.data.status == IdentityStatus::Active && identity.data.email_verified_at.is_none()
         });
@@ -55,16 +51,16 @@ impl Auth {
             return Err(link_expired());
         }
         if before.data.email_verified_at.is_none() {
-            let acting = Acting::Request(context);
+            let cause = Cause::Request(context);
             let mut identity = before.data.clone();
             identity.email_verified_at = Some(self.runtime.ambient.now());
-            let mut unit = acting.begin(Identity::partition(user_id));
-            unit.act_as(acting::person(context, user_id));
+            let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
+            unit.act_as(person_actor(context, user_id));
             unit.replace(&before, identity)?;
             unit.emit("identity.email-verified", &user_id.to_string(), json!({"userId": user_id}));
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
-        self.consume(Acting::Request(context), &link).await?;
+        self.consume(Cause::Request(context), &link).await?;
         Ok(NoContent)
     }
 
@@ -80,17 +76,17 @@ impl Auth {
         if new == old {
             return Err(Problem::fault("/newEmail", "unchanged", "This is your address already.").into());
         }
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let mail = self.admit_link(context, new).await?;
         // Whether somebody has the address shows only to who reads mail there.
-        let taken = self.find_by_email(acting, new).await?.is_some();
+        let taken = self.find_by_email(cause, new).await?.is_some();
         let data = json!({"email": new, "from": old});
-        self.send_link(acting, Purpose::EmailChange, new, (!taken).then_some(user_id), data, mail).await?;
+        self.send_link(cause, Purpose::EmailChange, new, (!taken).then_some(user_id), data, mail).await?;
         if self.admit_mail(context, old).await? {
-            let mut unit = acting.begin(Identity::partition(user_id));
+            let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
             let kind = MailKind::EmailChangeRequested;
             self.postbox.post(&mut unit, &self.runtime, old, kind, &self.page("forgot-password"))?;
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
         Ok(())
     }
@@ -99,7 +95,7 @@ impl Auth {
     /// used up, and the old one is given back last, so that the account never loses both.
     pub(crate) async fn confirm_email_change(&self, who: &Anyone, token: &str) -> Result<NoContent, Failure> {
         let context = who.context();
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let (link, user_id) = self.open_link(token, Purpose::EmailChange).await?;
         let before = self.identity(user_id).await?.ok_or_else(link_expired)?;
         if link.data.data["from"] != json!(before.data.email) {
@@ -107,18 +103,18 @@ impl Auth {
         }
         let new = link.data.data["email"].as_str().and_then(|email| EmailAddress::parse(email).ok());
         let new = new.ok_or_else(link_expired)?;
-        if !self.claim_email(acting, &new, user_id).await? {
+        if !self.claim_email(cause, &new, user_id).await? {
             return Err(
                 Problem::new(Code::AlreadyExists, "There is an account with this address by now.").into()
             );
         }
-        self.consume(acting, &link).await?;
-        let mut claim = acting.begin(EmailClaim::partition(&new)).without_audit();
+        self.consume(cause, &link).await?;
+        let mut claim = cause.begin(CONTAINER, EmailClaim::partition(&new)).without_audit();
         self.activate_claim(&mut claim, &new).await?;
-        acting.commit(claim).await?;
+        cause.commit(claim).await?;
         let old = before.data.email.clone();
-        self.move_identity(context, before, &new).await?;
-        self.release_claim(acting, &old, user_id).await?;
+        self.move_identity(context, user_id, &new).await?;
+        self.release_claim(cause, &old, user_id).await?;
         Ok(NoContent)
     }
 
@@ -126,25 +122,23 @@ impl Auth {
     async fn move_identity(
         &self,
         context: &RequestContext,
-        mut before: Record<Identity>,
+        user_id: UserId,
         new: &EmailAddress,
     ) -> Result<(), Failure> {
-        let (acting, user_id) = (Acting::Request(context), before.id::<UserId>()?);
-        for _ in 0..TRIES {
+        let cause = Cause::Request(context);
+        let moved = retry_stale(|| async {
+            let before = self.identity(user_id).await?.ok_or_else(link_expired)?;
             let mut identity = before.data.clone();
             identity.email = new.clone();
             identity.email_verified_at = Some(self.runtime.ambient.now());
             // Whoever managed the old address did so by its domain.
             identity.managed_by_organization_id = self.organization_of(Alias::Domain(new.domain())).await?;
-            let mut unit = acting.begin(Identity::partition(user_id));
-            unit.act_as(acting::person(context, user_id));
+            let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
+            unit.act_as(person_actor(context, user_id));
             unit.replace(&before, identity)?;
             unit.emit("identity.email-changed", &user_id.to_string(), json!({"userId": user_id}));
-            match acting.commit(unit).await {
-                Err(Failure::Stale) => before = self.identity(user_id).await?.ok_or_else(link_expired)?,
-                other => return other,
-            }
-        }
-        Err(Problem::unavailable("The account is being changed by others; ask for a new link.", 1).into())
+            cause.commit(unit).await
+        });
+        moved.await.map_err(busy_if_stale)
     }
 }

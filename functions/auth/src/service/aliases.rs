@@ -1,10 +1,10 @@
 //! Finding an organization by its short name or by a domain that it has verified.
 
 use coder_core::{Failure, OrganizationId};
+use coder_handler::Cause;
 
-use super::acting::Acting;
 use super::{Auth, repository};
-use crate::model::{Alias, OrganizationAlias};
+use crate::model::{Alias, CONTAINER, OrganizationAlias};
 
 impl Auth {
     /// The organization of the name, if one is known.
@@ -16,30 +16,30 @@ impl Auth {
     /// Notes that the name is this organization's now.
     pub(crate) async fn set_alias(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         alias: Alias<'_>,
         organization_id: OrganizationId,
     ) -> Result<(), Failure> {
         if self.organization_of(alias).await? == Some(organization_id) {
             return Ok(());
         }
-        let mut transaction = acting.begin(alias.partition()).without_audit();
+        let mut transaction = cause.begin(CONTAINER, alias.partition()).without_audit();
         transaction.mirror(Alias::ID, OrganizationAlias { alias_of: organization_id })?;
-        acting.commit(transaction).await
+        cause.commit(transaction).await
     }
 
     /// Forgets that the name is this organization's; one that another has taken meanwhile stays.
     pub(crate) async fn drop_alias(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         alias: Alias<'_>,
         organization_id: OrganizationId,
     ) -> Result<(), Failure> {
         let aliases = repository::<OrganizationAlias>(&self.runtime);
         let found = aliases.find(&alias.partition(), Alias::ID).await?;
         let Some(found) = found.filter(|found| found.data.alias_of == organization_id) else { return Ok(()) };
-        let mut transaction = acting.begin(alias.partition()).without_audit();
+        let mut transaction = cause.begin(CONTAINER, alias.partition()).without_audit();
         transaction.delete(&found)?;
-        acting.commit(transaction).await
+        cause.commit(transaction).await
     }
 }

@@ -3,12 +3,12 @@
 
 use coder_core::{Code, Failure, Fault, OrganizationId, PermissionSet, Problem, Timestamp, UserId};
 use coder_database::{Filter, Record};
+use coder_handler::Cause;
 use serde_json::{Value, json};
 
-use super::acting::Acting;
 use super::revocations::Revoked;
 use super::{Auth, repository, stale_if_taken};
-use crate::model::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeySlots, ApiKeyStatus};
+use crate::model::{ApiKey, ApiKeyDetails, ApiKeyListing, ApiKeySlots, ApiKeyStatus, CONTAINER};
 
 /// Most keys that an organization is thought to have ever made; they stay listed.
 const MOST: usize = 100_000;
@@ -30,7 +30,7 @@ impl Auth {
     /// its tag, before there is anything of the key.
     pub(crate) async fn admit_api_key(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         organization_id: OrganizationId,
         user_id: UserId,
         key_id: &str,
@@ -49,7 +49,7 @@ impl Auth {
         }
         let until = self.runtime.ambient.after(ApiKeySlots::SECONDS);
         slots.taken.insert(key_id.to_owned(), until);
-        let mut transaction = acting.begin(partition).without_audit();
+        let mut transaction = cause.begin(CONTAINER, partition).without_audit();
         if let Some(before) = &before {
             let mut record = before.clone();
             (record.data, record.expires_at) = (slots, Some(until));
@@ -59,7 +59,7 @@ impl Auth {
             record.expires_at = Some(until);
             transaction.insert(&record)?;
         }
-        acting.commit(transaction).await.map_err(stale_if_taken)
+        cause.commit(transaction).await.map_err(stale_if_taken)
     }
 
     /// The organization's list, or one person's part of it.
@@ -77,51 +77,51 @@ impl Auth {
     /// key that follows another is that other's.
     pub(crate) async fn store_api_key(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         key: ApiKey,
         predecessor: Option<&Record<ApiKey>>,
     ) -> Result<Record<ApiKey>, Failure> {
         let key_id = key.details.key_id.clone();
-        let mut transaction = acting.begin(ApiKey::partition(&key_id));
+        let mut transaction = cause.begin(CONTAINER, ApiKey::partition(&key_id));
         if predecessor.is_some() {
             transaction = transaction.without_audit();
         }
         let record = transaction.create(&key_id, key)?;
         let details = &record.data.details;
         transaction.emit_for(details.owner_organization_id, "api-key.created", &key_id, payload(details));
-        acting.commit(transaction).await?;
+        cause.commit(transaction).await?;
         Ok(record)
     }
 
     /// Replaces a key that was read before, with an event if there is something to tell.
     pub(crate) async fn replace_api_key(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         before: &Record<ApiKey>,
         details: ApiKeyDetails,
         event: Option<&str>,
     ) -> Result<Record<ApiKey>, Failure> {
         let key_id = details.key_id.clone();
-        let mut transaction = acting.begin(ApiKey::partition(&key_id));
+        let mut transaction = cause.begin(CONTAINER, ApiKey::partition(&key_id));
         let key = ApiKey { details, ..before.data.clone() };
         let (record, _) = transaction.replace(before, key)?;
         let details = &record.data.details;
         if let Some(event) = event {
             transaction.emit_for(details.owner_organization_id, event, &key_id, payload(details));
         }
-        acting.commit(transaction).await?;
-        self.list_api_key(acting, &record).await?;
+        cause.commit(transaction).await?;
+        self.list_api_key(cause, &record).await?;
         Ok(record)
     }
 
     /// Brings the key's entry in its organization's list up to date.
-    pub(crate) async fn list_api_key(&self, acting: Acting<'_>, key: &Record<ApiKey>) -> Result<(), Failure> {
+    pub(crate) async fn list_api_key(&self, cause: Cause<'_>, key: &Record<ApiKey>) -> Result<(), Failure> {
         let partition = ApiKeyListing::partition(key.data.details.owner_organization_id);
         let found = repository::<ApiKeyListing>(&self.runtime).find(&partition, &key.meta.id).await?;
         if found.as_ref().is_some_and(|found| json!(found.data) == json!(key.data.listing())) {
             return Ok(());
         }
-        let mut transaction = acting.begin(partition).without_audit();
+        let mut transaction = cause.begin(CONTAINER, partition).without_audit();
         if let Some(found) = &found {
             transaction.replace(found, key.data.listing())?;
         } else {
@@ -130,27 +130,23 @@ impl Auth {
             record.meta.created_by.clone_from(&key.meta.created_by);
             transaction.insert(&record)?;
         }
-        acting.commit(transaction).await
+        cause.commit(transaction).await
     }
 
     /// Ends a key, everywhere and at once. One that has ended stays as it is.
-    pub(crate) async fn revoke_api_key(
-        &self,
-        acting: Acting<'_>,
-        key: &Record<ApiKey>,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn revoke_api_key(&self, cause: Cause<'_>, key: &Record<ApiKey>) -> Result<(), Failure> {
         if key.data.details.status == ApiKeyStatus::Active {
             let details = ApiKeyDetails { status: ApiKeyStatus::Revoked, ..key.data.details.clone() };
-            self.replace_api_key(acting, key, details, Some("api-key.revoked")).await?;
+            self.replace_api_key(cause, key, details, Some("api-key.revoked")).await?;
         }
         // Again for a key that was revoked before: the process may have ended between the two.
-        self.publish_revocations(acting, &[Revoked::Key(key.meta.id.clone())]).await
+        self.publish_revocations(cause, &[Revoked::Key(key.meta.id.clone())]).await
     }
 
     /// Ends every key that the person has in the organization.
     pub(crate) async fn revoke_api_keys_of(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         user_id: UserId,
         organization_id: OrganizationId,
     ) -> Result<(), Failure> {
@@ -158,7 +154,7 @@ impl Auth {
             let key_id = &listing.meta.id;
             match self.api_keys.find(&ApiKey::partition(key_id), key_id).await? {
                 Some(key) if key.data.details.status == ApiKeyStatus::Active => {
-                    self.revoke_api_key(acting, &key).await?;
+                    self.revoke_api_key(cause, &key).await?;
                 }
                 _ => {}
             }

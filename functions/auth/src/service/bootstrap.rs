@@ -3,11 +3,11 @@
 use coder_core::{Actor, ActorKind, Code, Failure, Problem};
 use coder_database::transaction::Act;
 use coder_database::{Entity, Partition, PlatformJob, Query, Record, Repository, Transaction};
+use coder_handler::Cause;
 use coder_middleware::{Access as _, Anyone};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use super::acting::Acting;
 use super::answer::RegisterAnswer;
 use super::links::put_token;
 use super::registration::{Applicant, check_password};
@@ -68,7 +68,7 @@ impl Auth {
         applicant: &Applicant,
     ) -> Result<RegisterAnswer, Failure> {
         let context = who.context();
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let unit = who.begin(CONTAINER, EmailClaim::partition(&applicant.email)).await?;
         let setup = self.setup().await?.filter(|setup| !setup.data.done).ok_or_else(done)?;
         let token = self.open_token(setup_token, Purpose::Bootstrap).await?;
@@ -78,9 +78,9 @@ impl Auth {
         let hash = self.hasher.hash(&applicant.password).await?;
         let user_id = self.runtime.ambient.new_id();
         // Of two at once, one uses the token up; it gets it back if it does not come to an end.
-        self.consume(acting, &token).await?;
+        self.consume(cause, &token).await?;
         let made = async {
-            if !self.claim_email(acting, &applicant.email, user_id).await? {
+            if !self.claim_email(cause, &applicant.email, user_id).await? {
                 return Err(
                     Problem::new(Code::AlreadyExists, "There is an account with this address.").into()
                 );
@@ -90,7 +90,7 @@ impl Auth {
         let answer = match made.await {
             Ok(answer) => answer,
             Err(failure) => {
-                self.give_back(acting, &token).await?;
+                self.give_back(cause, &token).await?;
                 return Err(failure);
             }
         };
@@ -116,12 +116,12 @@ impl Auth {
     }
 
     /// Makes a token usable again.
-    async fn give_back(&self, acting: Acting<'_>, token: &Record<OneTimeToken>) -> Result<(), Failure> {
+    async fn give_back(&self, cause: Cause<'_>, token: &Record<OneTimeToken>) -> Result<(), Failure> {
         let partition = OneTimeToken::partition(&token.meta.id);
         if let Some(used) = self.tokens.find(&partition, &token.meta.id).await? {
-            let mut unit = acting.begin(partition).without_audit();
+            let mut unit = cause.begin(CONTAINER, partition).without_audit();
             unit.replace(&used, OneTimeToken { consumed_at: None, ..used.data.clone() })?;
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
         Ok(())
     }

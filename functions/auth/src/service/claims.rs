@@ -3,11 +3,11 @@
 
 use coder_core::{Code, Failure, Timestamp, UserId};
 use coder_database::{Record, Transaction};
+use coder_handler::Cause;
 
 use super::Auth;
-use super::acting::Acting;
 use crate::email::EmailAddress;
-use crate::model::{ClaimState, EmailClaim, Identity};
+use crate::model::{CONTAINER, ClaimState, EmailClaim, Identity};
 
 /// Seconds after which no request that made a claim can still be at work on it.
 const LEFT_SECONDS: i64 = 120;
@@ -16,22 +16,22 @@ impl Auth {
     /// Claims an address for a while; answers whether it was free, or this person's already.
     pub(crate) async fn claim_email(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         email: &EmailAddress,
         user_id: UserId,
     ) -> Result<bool, Failure> {
-        if self.try_claim(acting, email, user_id, ClaimState::Pending).await? {
+        if self.try_claim(cause, email, user_id, ClaimState::Pending).await? {
             return Ok(true);
         }
-        if let Some(claim) = self.mended_claim(acting, email).await? {
+        if let Some(claim) = self.mended_claim(cause, email).await? {
             if claim.data.user_id == user_id || !self.is_forsaken(&claim, email).await? {
                 return Ok(claim.data.user_id == user_id);
             }
-            let mut unit = acting.begin(EmailClaim::partition(email)).without_audit();
+            let mut unit = cause.begin(CONTAINER, EmailClaim::partition(email)).without_audit();
             unit.delete(&claim)?;
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
-        self.try_claim(acting, email, user_id, ClaimState::Pending).await
+        self.try_claim(cause, email, user_id, ClaimState::Pending).await
     }
 
     /// Whether a lasting claim was left behind by an account that is gone or has moved to another address.
@@ -45,18 +45,18 @@ impl Auth {
 
     async fn try_claim(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         email: &EmailAddress,
         user_id: UserId,
         state: ClaimState,
     ) -> Result<bool, Failure> {
-        let mut unit = acting.begin(EmailClaim::partition(email)).without_audit();
+        let mut unit = cause.begin(CONTAINER, EmailClaim::partition(email)).without_audit();
         let mut record = unit.record(EmailClaim::id(email), EmailClaim { user_id, state });
         if state == ClaimState::Pending {
             record.expires_at = Some(self.runtime.ambient.after(EmailClaim::PENDING_SECONDS));
         }
         unit.insert(&record)?;
-        match acting.commit(unit).await {
+        match cause.commit(unit).await {
             Ok(()) => Ok(true),
             Err(failure) if failure.code() == Some(Code::AlreadyExists) => Ok(false),
             Err(failure) => Err(failure),
@@ -76,15 +76,15 @@ impl Auth {
     /// Gives an address back, if it is still this person's.
     pub(crate) async fn release_claim(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         email: &EmailAddress,
         user_id: UserId,
     ) -> Result<(), Failure> {
         let found = self.claim(email).await?;
         if let Some(claim) = found.filter(|claim| claim.data.user_id == user_id) {
-            let mut unit = acting.begin(EmailClaim::partition(email)).without_audit();
+            let mut unit = cause.begin(CONTAINER, EmailClaim::partition(email)).without_audit();
             unit.delete(&claim)?;
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
         Ok(())
     }
@@ -93,10 +93,10 @@ impl Auth {
     /// nothing.
     pub(crate) async fn find_by_email(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         email: &EmailAddress,
     ) -> Result<Option<(UserId, Record<Identity>)>, Failure> {
-        let claim = self.mended_claim(acting, email).await?;
+        let claim = self.mended_claim(cause, email).await?;
         let user_id = claim.map_or_else(|| self.runtime.ambient.new_id(), |claim| claim.data.user_id);
         let identity = self.identity(user_id).await?;
         // An account that has moved to another address leaves its old claim for a moment.
@@ -106,15 +106,15 @@ impl Auth {
     /// Makes sure that an account has its address: a claim that was never finished may have lapsed.
     pub(crate) async fn restore_claim(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         identity: &Record<Identity>,
     ) -> Result<(), Failure> {
         let (user_id, email) = (identity.id::<UserId>()?, &identity.data.email);
         if !self.is_left(identity.meta.created_at) {
             return Ok(());
         }
-        if self.mended_claim(acting, email).await?.is_none() {
-            self.try_claim(acting, email, user_id, ClaimState::Active).await?;
+        if self.mended_claim(cause, email).await?.is_none() {
+            self.try_claim(cause, email, user_id, ClaimState::Active).await?;
         }
         match self.claim(email).await? {
             Some(claim) if claim.data.user_id != user_id => {
@@ -128,7 +128,7 @@ impl Auth {
     /// The claim of an address; one that a request has left pending lasts from now on if its account is there.
     async fn mended_claim(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         email: &EmailAddress,
     ) -> Result<Option<Record<EmailClaim>>, Failure> {
         let Some(claim) = self.claim(email).await? else { return Ok(None) };
@@ -139,9 +139,9 @@ impl Auth {
         if identity.is_none_or(|identity| identity.data.email != *email) {
             return Ok(Some(claim));
         }
-        let mut unit = acting.begin(EmailClaim::partition(email)).without_audit();
+        let mut unit = cause.begin(CONTAINER, EmailClaim::partition(email)).without_audit();
         activate(&mut unit, &claim)?;
-        match acting.commit(unit).await {
+        match cause.commit(unit).await {
             // Somebody else has just done it.
             Ok(()) | Err(Failure::Stale) => self.claim(email).await,
             Err(failure) => Err(failure),

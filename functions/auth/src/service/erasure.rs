@@ -2,9 +2,8 @@
 
 use coder_core::{Failure, OrganizationId, UserId};
 use coder_database::{Entity, Filter, Operation, OutboxRecord, Partition, Query, Record, Repository};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 
-use super::acting::Acting;
 use super::revocations::Revoked;
 use super::{Auth, repository};
 use crate::model::{
@@ -17,15 +16,15 @@ const AT_ONCE: u32 = 90;
 
 /// Erases what the person has: sessions, keys, links, claims, and then the whole partition.
 pub(crate) async fn erase_user(auth: &Auth, run: &Invocation, user_id: UserId) -> Result<(), Failure> {
-    let acting = Acting::Job(run);
-    auth.end_all_sessions(acting, user_id, RevokedReason::Deactivated, |_| true).await?;
-    auth.publish_revocations(acting, &[Revoked::User(user_id)]).await?;
+    let cause = Cause::Job(run);
+    auth.end_all_sessions(cause, user_id, RevokedReason::Deactivated, |_| true).await?;
+    auth.publish_revocations(cause, &[Revoked::User(user_id)]).await?;
     let theirs = || Filter::eq("userId", user_id.to_string());
     for (_, key) in everywhere(run, &auth.api_keys, theirs()).await? {
         erase_key(auth, run, &key).await?;
     }
     for login in auth.external_logins(user_id).await? {
-        auth.drop_external_account(acting, &login.data).await?;
+        auth.drop_external_account(cause, &login.data).await?;
     }
     if let Some(identity) = auth.identity(user_id).await? {
         erase_partition(run, &Throttle::partition(&identity.data.email)).await?;
@@ -46,13 +45,13 @@ pub(crate) async fn erase_organization(
     run: &Invocation,
     id: OrganizationId,
 ) -> Result<(), Failure> {
-    let acting = Acting::Job(run);
+    let cause = Cause::Job(run);
     for (_, key) in everywhere(run, &auth.api_keys, Filter::eq("ownerOrganizationId", id.to_string())).await?
     {
         erase_key(auth, run, &key).await?;
     }
     for provider in auth.providers.all(&ExternalProvider::partition(Some(id)), None, usize::MAX).await? {
-        auth.drop_provider_owner(acting, provider.id()?).await?;
+        auth.drop_provider_owner(cause, provider.id()?).await?;
     }
     let aliases = repository::<OrganizationAlias>(&auth.runtime);
     for (partition, alias) in everywhere(run, &aliases, Filter::eq("aliasOf", id.to_string())).await? {
@@ -60,9 +59,9 @@ pub(crate) async fn erase_organization(
     }
     let managed = Filter::eq("managedByOrganizationId", id.to_string());
     for (partition, before) in everywhere(run, &auth.identities, managed).await? {
-        let mut unit = acting.begin(partition);
+        let mut unit = cause.begin(CONTAINER, partition);
         unit.replace(&before, Identity { managed_by_organization_id: None, ..before.data.clone() })?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
     }
     erase_partition(run, &Partition::organization(id)).await
 }
@@ -98,7 +97,7 @@ pub(crate) async fn delete<T: Entity>(
 
 /// Ends a key everywhere, and deletes it with its entry in the organization's list.
 pub(crate) async fn erase_key(auth: &Auth, run: &Invocation, key: &Record<ApiKey>) -> Result<(), Failure> {
-    auth.publish_revocations(Acting::Job(run), &[Revoked::Key(key.meta.id.clone())]).await?;
+    auth.publish_revocations(Cause::Job(run), &[Revoked::Key(key.meta.id.clone())]).await?;
     let list = ApiKeyListing::partition(key.data.details.owner_organization_id);
     if let Some(listing) = repository::<ApiKeyListing>(&auth.runtime).find(&list, &key.meta.id).await? {
         delete(run, list, &listing).await?;

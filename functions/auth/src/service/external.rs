@@ -2,12 +2,12 @@
 
 use coder_core::{Code, Failure, OrganizationId, Problem, UserId};
 use coder_database::Record;
+use coder_handler::Cause;
 use coder_middleware::{Access, Anyone, RequestContext};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use url::Url;
 
-use super::acting::Acting;
 use super::answer::{Client, LoginAnswer};
 use super::external_accounts::refused;
 use super::links::put_token;
@@ -15,7 +15,9 @@ use super::login::SignIn;
 use super::providers::LoginProvider;
 use super::tokens::invalid_credentials;
 use super::{Auth, repository};
-use crate::model::{ExternalProvider, LoginMethod, LoginTransaction, OneTimeToken, ProviderId, Purpose};
+use crate::model::{
+    CONTAINER, ExternalProvider, LoginMethod, LoginTransaction, OneTimeToken, ProviderId, Purpose,
+};
 use crate::oidc::account::is_domain_allowed;
 use crate::oidc::{AuthorizationRequest, Expected, ExternalIdentity, Redemption};
 use crate::one_time_token::NewToken;
@@ -87,12 +89,12 @@ impl Auth {
             link_user_id: to.link_user_id,
             expires_at,
         };
-        let acting = Acting::Request(context);
-        let mut unit = acting.begin(LoginTransaction::partition(&request.state)).without_audit();
+        let cause = Cause::Request(context);
+        let mut unit = cause.begin(CONTAINER, LoginTransaction::partition(&request.state)).without_audit();
         let mut record = unit.record(&request.state, transaction);
         record.expires_at = Some(expires_at);
         unit.insert(&record)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         Ok(request.url(
             &metadata,
             &provider.settings.client_id,
@@ -131,10 +133,10 @@ impl Auth {
         let user_id = self.external_account(context, &provider, &identity).await?;
         let data = json!({"providerId": provider.id});
         let token = NewToken::generate(&self.runtime.ambient, Purpose::ExternalExchange, Some(user_id), data);
-        let acting = Acting::Request(context);
-        let mut unit = acting.begin(OneTimeToken::partition(&token.id)).without_audit();
+        let cause = Cause::Request(context);
+        let mut unit = cause.begin(CONTAINER, OneTimeToken::partition(&token.id)).without_audit();
         put_token(&mut unit, &token)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         target.query_pairs_mut().append_pair("code", token.token.expose_secret());
         Ok(target)
     }
@@ -150,7 +152,7 @@ impl Auth {
             self.open_token(code, Purpose::ExternalExchange).await?.ok_or_else(invalid_credentials)?;
         let user_id = token.data.user_id.ok_or_else(invalid_credentials)?;
         let identity = self.identity(user_id).await?.ok_or_else(invalid_credentials)?;
-        self.consume(Acting::Request(who.context()), &token).await?;
+        self.consume(Cause::Request(who.context()), &token).await?;
         let sign_in = SignIn {
             user_id,
             identity: &identity,
@@ -178,10 +180,10 @@ impl Auth {
         let now = self.runtime.ambient.now();
         let found = found.filter(|one| one.data.expires_at > now && one.data.provider_id == id.to_string());
         let login = found.ok_or_else(invalid_credentials)?;
-        let acting = Acting::Request(context);
-        let mut unit = acting.begin(partition).without_audit();
+        let cause = Cause::Request(context);
+        let mut unit = cause.begin(CONTAINER, partition).without_audit();
         unit.delete(&login)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         Ok(login.data)
     }
 
@@ -215,7 +217,7 @@ impl Auth {
             callback: &self.callback(provider.id)?,
             code_verifier: &login.code_verifier,
             client_id: &settings.client_id,
-            client_secret: secret.as_ref(),
+            client_secret: secret.as_deref(),
         };
         let id_token = oidc.redeem(&metadata, redemption).await?;
         let expected = Expected {

@@ -3,16 +3,16 @@
 use coder_config::Registration;
 use coder_core::{Code, Failure, OrganizationId, Problem, UserId, text};
 use coder_database::Record;
+use coder_handler::Cause;
 use coder_middleware::RequestContext;
 use serde_json::json;
 
-use super::Auth;
-use super::acting::{self, Acting};
 use super::people::NewPerson;
 use super::providers::LoginProvider;
 use super::sessions::emit;
+use super::{Auth, person_actor};
 use crate::email::EmailAddress;
-use crate::model::{Alias, EmailClaim, ExternalLogin, Identity};
+use crate::model::{Alias, CONTAINER, EmailClaim, ExternalLogin, Identity};
 use crate::oidc::ExternalIdentity;
 use crate::oidc::account::{may_link_by_email, role};
 
@@ -36,7 +36,7 @@ impl Auth {
         identity: &ExternalIdentity,
         user_id: UserId,
     ) -> Result<(), Failure> {
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let (issuer, subject) = (identity.issuer.clone(), identity.subject.clone());
         let key = ExternalLogin::key(&issuer, &subject);
         let partition = ExternalLogin::partition(&issuer, &subject);
@@ -50,23 +50,23 @@ impl Auth {
                     return Err(Problem::new(Code::AlreadyExists, detail).into());
                 }
                 // Left over from somebody who has unlinked it.
-                let mut unit = acting.begin(partition).without_audit();
+                let mut unit = cause.begin(CONTAINER, partition).without_audit();
                 unit.replace(&found, login.clone())?;
-                acting.commit(unit).await?;
+                cause.commit(unit).await?;
             }
         } else {
-            let mut unit = acting.begin(partition).without_audit();
+            let mut unit = cause.begin(CONTAINER, partition).without_audit();
             unit.create(&key, login.clone())?;
-            acting.commit(unit).await.map_err(super::stale_if_taken)?;
+            cause.commit(unit).await.map_err(super::stale_if_taken)?;
         }
         let own = ExternalLogin::mirror_partition(user_id);
         if self.logins.find(&own, &key).await?.is_none() {
-            let mut unit = acting.begin(own);
-            unit.act_as(acting::person(context, user_id));
+            let mut unit = cause.begin(CONTAINER, own);
+            unit.act_as(person_actor(context, user_id));
             let data = json!({"userId": user_id, "providerId": provider.id});
             unit.create(&key, login)?;
             emit(&mut unit, provider.owner, "external-login.linked", &user_id.to_string(), data);
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
         Ok(())
     }
@@ -82,16 +82,16 @@ impl Auth {
     /// Forgets the account's half of a link that the person has taken back.
     pub(crate) async fn drop_external_account(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         login: &ExternalLogin,
     ) -> Result<(), Failure> {
         let partition = ExternalLogin::partition(&login.issuer, &login.subject);
         let key = ExternalLogin::key(&login.issuer, &login.subject);
         let found = self.logins.find(&partition, &key).await?;
         let Some(found) = found.filter(|found| found.data.user_id == login.user_id) else { return Ok(()) };
-        let mut unit = acting.begin(partition).without_audit();
+        let mut unit = cause.begin(CONTAINER, partition).without_audit();
         unit.delete(&found)?;
-        acting.commit(unit).await
+        cause.commit(unit).await
     }
 
     /// The person behind an external identity: the one that it is linked to, the one who has its address where
@@ -109,7 +109,7 @@ impl Auth {
         let domain = email.domain().to_owned();
         let owner = self.organization_of(Alias::Domain(&domain)).await?;
         let spoken_for = owner.is_some() && owner == provider.owner;
-        let user_id = match self.find_by_email(Acting::Request(context), email).await? {
+        let user_id = match self.find_by_email(Cause::Request(context), email).await? {
             Some((user_id, found)) => {
                 let domains = if spoken_for { vec![domain] } else { Vec::new() };
                 // Whoever registered with the address without reading mail there must not get its owner's login.
@@ -144,9 +144,9 @@ impl Auth {
         confirmed: bool,
         managed_by: Option<OrganizationId>,
     ) -> Result<UserId, Failure> {
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let user_id: UserId = self.runtime.ambient.new_id();
-        if !self.claim_email(acting, email, user_id).await? {
+        if !self.claim_email(cause, email, user_id).await? {
             return Err(refused());
         }
         let display_name = display_name(identity, email);
@@ -159,22 +159,22 @@ impl Auth {
             membership: provider.owner.map(|owner| (owner, role(&provider.settings, identity))),
             email_verified: confirmed,
         };
-        let organization_id = self.provision_or_release(acting, &person).await?.organization_id;
+        let organization_id = self.provision_or_release(cause, &person).await?.organization_id;
         let mut new = Identity::new(email.clone());
         new.email_verified_at = confirmed.then(|| self.runtime.ambient.now());
         new.managed_by_organization_id = managed_by;
-        let mut unit = acting.begin(Identity::partition(user_id));
-        unit.act_as(acting::person(context, user_id));
+        let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
+        unit.act_as(person_actor(context, user_id));
         unit.create(user_id, new)?;
         let data = json!({
             "userId": user_id, "email": email, "method": "external",
             "organizationId": organization_id, "invited": false,
         });
         emit(&mut unit, organization_id, "identity.registered", &user_id.to_string(), data);
-        acting.commit(unit).await?;
-        let mut claim = acting.begin(EmailClaim::partition(email)).without_audit();
+        cause.commit(unit).await?;
+        let mut claim = cause.begin(CONTAINER, EmailClaim::partition(email)).without_audit();
         self.activate_claim(&mut claim, email).await?;
-        acting.commit(claim).await?;
+        cause.commit(claim).await?;
         if !confirmed && self.admit_mail(context, email).await? {
             self.send_verification(context, email, Some(user_id), true).await?;
         }

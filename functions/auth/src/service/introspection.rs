@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use coder_core::{Failure, OrganizationId, PermissionSet, Scope, SessionId, UserId};
 use coder_database::Record;
+use coder_handler::Cause;
 use coder_middleware::{Access as _, FromService, RequestContext};
 use secrecy::SecretString;
 
 use super::Auth;
-use super::acting::Acting;
 use crate::api_key::PresentedApiKey;
-use crate::model::{ApiKey, IdentityStatus, Session};
+use crate::model::{ApiKey, CONTAINER, IdentityStatus, Session};
 
 /// A credential that holds.
 #[derive(Debug)]
@@ -105,14 +105,14 @@ impl Auth {
         if last.is_some_and(|last| now.duration_since(last).as_secs() < ApiKey::LAST_USED_SECONDS) {
             return Ok(());
         }
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let mut used = key.clone();
         used.data.details.last_used_at = Some(now);
         used.data.details.last_used_ip = address.map(|address| address.to_string());
-        let mut unit = acting.begin(ApiKey::partition(&key.meta.id)).without_audit();
+        let mut unit = cause.begin(CONTAINER, ApiKey::partition(&key.meta.id)).without_audit();
         let (used, _) = unit.update(key, used)?;
-        acting.commit(unit).await?;
-        self.list_api_key(acting, &used).await
+        cause.commit(unit).await?;
+        self.list_api_key(cause, &used).await
     }
 
     async fn introspect_token(&self, token: &str) -> Result<Option<Holding>, Failure> {

@@ -2,14 +2,14 @@
 
 use coder_core::{Code, Failure, Problem, UserId};
 use coder_database::{Record, Transaction};
+use coder_handler::Cause;
 use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
 use super::Auth;
-use super::acting::Acting;
 use crate::email::EmailAddress;
-use crate::model::{OneTimeToken, Purpose};
+use crate::model::{CONTAINER, OneTimeToken, Purpose};
 use crate::one_time_token::{NewToken, PresentedToken};
 use crate::service::mail::MailKind;
 
@@ -41,18 +41,18 @@ impl Auth {
     }
 
     /// Uses a token up. Of two that do so at once, one runs again and finds it used.
-    pub(crate) async fn consume(&self, acting: Acting<'_>, token: &StoredToken) -> Result<(), Failure> {
-        let mut unit = acting.begin(OneTimeToken::partition(&token.meta.id)).without_audit();
+    pub(crate) async fn consume(&self, cause: Cause<'_>, token: &StoredToken) -> Result<(), Failure> {
+        let mut unit = cause.begin(CONTAINER, OneTimeToken::partition(&token.meta.id)).without_audit();
         let data = OneTimeToken { consumed_at: Some(self.runtime.ambient.now()), ..token.data.clone() };
         unit.replace(token, data)?;
-        acting.commit(unit).await
+        cause.commit(unit).await
     }
 
     /// Stores a token for a person and has its link mailed. Without a person the same is written but for the
     /// mail, so that the time tells nothing.
     pub(crate) async fn send_link(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         purpose: Purpose,
         to: &EmailAddress,
         user_id: Option<UserId>,
@@ -60,13 +60,13 @@ impl Auth {
         mail: bool,
     ) -> Result<(), Failure> {
         let token = NewToken::generate(&self.runtime.ambient, purpose, user_id, data);
-        let mut unit = acting.begin(OneTimeToken::partition(&token.id)).without_audit();
+        let mut unit = cause.begin(CONTAINER, OneTimeToken::partition(&token.id)).without_audit();
         put_token(&mut unit, &token)?;
         if mail && user_id.is_some() {
             let (kind, page) = page(purpose);
             self.postbox.post(&mut unit, &self.runtime, to, kind, &token.link(&self.application(), page))?;
         }
-        acting.commit(unit).await
+        cause.commit(unit).await
     }
 
     /// The address of a page of the application, for mails without a token.
@@ -101,4 +101,14 @@ fn page(purpose: Purpose) -> (MailKind, &'static str) {
 /// `410` for a link that does not hold, whatever the cause.
 pub(crate) fn link_expired() -> Failure {
     Problem::new(Code::LinkExpired, "Ask for a new link; this one was used or is too old.").into()
+}
+
+/// For a write that follows a link which is used up already, so that the request can't run again.
+pub(crate) fn busy_if_stale(failure: Failure) -> Failure {
+    match failure {
+        Failure::Stale => {
+            Problem::unavailable("The account is being changed by others; ask for a new link.", 1).into()
+        }
+        failure => failure,
+    }
 }

@@ -3,17 +3,17 @@
 use coder_config::EmailVerification;
 use coder_core::{Code, Failure, Problem, UserId};
 use coder_database::Record;
+use coder_handler::Cause;
 use coder_middleware::{Access, Anyone, RequestContext};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use super::Auth;
-use super::acting::{self, Acting};
 use super::answer::{Client, LoginAnswer, MfaDue, TokenAnswer};
 use super::links::put_token;
 use super::second_factor::FactorUse;
 use super::sessions::NewSession;
 use super::tokens::invalid_credentials;
+use super::{Auth, person_actor};
 use crate::email::EmailAddress;
 use crate::model::{CONTAINER, Identity, IdentityStatus, Mfa, OneTimeToken, Purpose};
 use crate::one_time_token::NewToken;
@@ -46,7 +46,7 @@ impl Auth {
     ) -> Result<LoginAnswer, Failure> {
         let context = who.context();
         self.admit_try(email).await?;
-        let found = self.find_by_email(Acting::Request(context), email).await?;
+        let found = self.find_by_email(Cause::Request(context), email).await?;
         let active = found.as_ref().filter(|(_, identity)| identity.data.status == IdentityStatus::Active);
         let hash = active.and_then(|(_, identity)| identity.data.password_hash.as_deref());
         let verdict = self.hasher.verify(password, hash).await?;
@@ -89,10 +89,10 @@ impl Auth {
         let data = json!({"method": sign_in.method, "amr": sign_in.amr, "client": sign_in.client});
         let ambient = &self.runtime.ambient;
         let token = NewToken::generate(ambient, Purpose::MfaLogin, Some(sign_in.user_id), data);
-        let acting = Acting::Request(who.context());
-        let mut unit = acting.begin(OneTimeToken::partition(&token.id)).without_audit();
+        let cause = Cause::Request(who.context());
+        let mut unit = cause.begin(CONTAINER, OneTimeToken::partition(&token.id)).without_audit();
         put_token(&mut unit, &token)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         Ok(LoginAnswer::MfaDue(MfaDue::new(token.token.expose_secret().to_owned())))
     }
 
@@ -109,9 +109,9 @@ impl Auth {
         }
         let person = self.person(user_id).await?.ok_or_else(invalid_credentials)?;
         let mut unit = who.begin(CONTAINER, Identity::partition(user_id)).await?;
-        unit.act_as(acting::person(context, user_id));
+        unit.act_as(person_actor(context, user_id));
         let memberships = &person.memberships;
-        let new = NewSession { user_id, identity: &identity.data, memberships, method, amr, client };
+        let new = NewSession { user_id, identity, memberships, method, amr, client };
         let (answer, revoked) = self.open_session(context, &mut unit, new).await?;
         if let Some(hash) = renewed_hash {
             let mut renewed = identity.data.clone();

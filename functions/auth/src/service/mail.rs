@@ -1,22 +1,21 @@
 //! Mails that carry a link, for every part of this group: [`Postbox::post`] in the transaction that makes the
-//! token, and [`send`] as the consumer `send-mail` of `coder.auth.mail.queued`.
+//! token, and [`send`] as the consumer `send-mail` of `coder.auth.mail.queued`, which hands the mail to the
+//! notifications group.
 //!
 //! A link must reach no event, log or audit entry. So the mail waits sealed in the partition of what it is about,
-//! the event only says where, and the document goes when the mail has left, or after an hour. Until then the consumer
-//! tries; what did not leave by then is a dead letter that says so.
-
-use std::sync::Arc;
+//! the event only says where, and the document goes when the mail was handed over, or after an hour. Until then the
+//! consumer tries; what was not handed over by then is a dead letter that says so.
 
 use coder_core::Failure;
 use coder_database::{Entity, Record, Repository, Transaction};
 use coder_handler::{ConsumerFault, ConsumerOptions, Event, Invocation};
-use coder_mail::{Mail, MailError, Mailer};
 use coder_middleware::Runtime;
 use coder_vault::Sealer;
+use http::Method;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::email::EmailAddress;
 use crate::model::CONTAINER;
@@ -25,7 +24,7 @@ use crate::service::Auth;
 /// The event that a mail waits, without its group.
 const QUEUED: &str = "mail.queued";
 
-/// Seconds that a mail is tried to be sent; its link is of little use later.
+/// Seconds in which a mail is tried to be handed over; its link is of little use later.
 const KEPT_SECONDS: i64 = 3600;
 
 /// Attempts of the consumer [`send`]: it is the end of the mail that ends them. They come every ten minutes at most and
@@ -48,56 +47,60 @@ pub enum MailKind {
     EmailChangeRequested,
 }
 
+/// What a mail says beside its link.
+struct Words {
+    /// The topic, by which an organization finds the mail.
+    topic: &'static str,
+    title: &'static str,
+    body: &'static str,
+    /// What stands on the link.
+    link: &'static str,
+}
+
 impl MailKind {
-    fn as_str(self) -> &'static str {
+    fn words(self) -> Words {
         match self {
-            Self::VerifyEmail => "verify_email",
-            Self::AlreadyRegistered => "already_registered",
-            Self::ResetPassword => "reset_password",
-            Self::ChangeEmail => "change_email",
-            Self::EmailChangeRequested => "email_change_requested",
-        }
-    }
-
-    fn subject(self) -> &'static str {
-        match self {
-            Self::VerifyEmail => "Confirm your e-mail address",
-            Self::AlreadyRegistered => "You already have an account",
-            Self::ResetPassword => "Set a new password",
-            Self::ChangeEmail => "Confirm your new e-mail address",
-            Self::EmailChangeRequested => "Your e-mail address is about to change",
-        }
-    }
-
-    /// What the mail says; every kind but the warnings needs a link.
-    fn text(self, link: &str) -> String {
-        match self {
-            Self::VerifyEmail => format!(
-                "Welcome to Coder IDE.\n\nOpen this link within 24 hours to confirm your e-mail address:\n{link}\n\n\
-                 If you did not register, ignore this mail.\n"
-            ),
-            Self::AlreadyRegistered => format!(
-                "Somebody, probably you, tried to register with this e-mail address, which has an account \
-                 already.\n\nSign in here, or have a new password set if you have forgotten yours:\n{link}\n\n\
-                 If it was not you, ignore this mail.\n"
-            ),
-            Self::ResetPassword => format!(
-                "Open this link within 60 minutes to set a new password:\n{link}\n\nIt works once. If you did not \
-                 ask for it, ignore this mail; your password stays as it is.\n"
-            ),
-            Self::ChangeEmail => format!(
-                "Open this link within 24 hours to sign in with this e-mail address from now on:\n{link}\n\n\
-                 If you did not ask for it, ignore this mail.\n"
-            ),
-            Self::EmailChangeRequested => format!(
-                "Somebody, probably you, asked to change the e-mail address of your account. The change takes effect \
-                 when the new address is confirmed.\n\nIf it was not you, set a new password now:\n{link}\n"
-            ),
+            Self::VerifyEmail => Words {
+                topic: "account.verify-email",
+                title: "Confirm your e-mail address",
+                body: "Welcome to Coder IDE.\n\nOpen the link below within 24 hours to confirm your e-mail address. \
+                       If you did not register, ignore this mail.",
+                link: "Confirm the address",
+            },
+            Self::AlreadyRegistered => Words {
+                topic: "account.already-registered",
+                title: "You already have an account",
+                body: "Somebody, probably you, tried to register with this e-mail address, which has an account \
+                       already.\n\nSign in with the link below, or have a new password set there if you have \
+                       forgotten yours. If it was not you, ignore this mail.",
+                link: "Sign in",
+            },
+            Self::ResetPassword => Words {
+                topic: "account.reset-password",
+                title: "Set a new password",
+                body: "Open the link below within 60 minutes to set a new password. It works once.\n\nIf you did not \
+                       ask for it, ignore this mail; your password stays as it is.",
+                link: "Set a new password",
+            },
+            Self::ChangeEmail => Words {
+                topic: "account.change-email",
+                title: "Confirm your new e-mail address",
+                body: "Open the link below within 24 hours to sign in with this e-mail address from now on.\n\n\
+                       If you did not ask for it, ignore this mail.",
+                link: "Confirm the new address",
+            },
+            Self::EmailChangeRequested => Words {
+                topic: "account.email-change-requested",
+                title: "Your e-mail address is about to change",
+                body: "Somebody, probably you, asked to change the e-mail address of your account. The change takes \
+                       effect when the new address is confirmed.\n\nIf it was not you, set a new password now.",
+                link: "Set a new password",
+            },
         }
     }
 }
 
-/// A mail that waits to be sent. Lives in the partition of what it is about.
+/// A mail that waits to be handed over. Lives in the partition of what it is about.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutgoingMail {
@@ -115,32 +118,26 @@ impl Entity for OutgoingMail {
 #[derive(Serialize, Deserialize)]
 struct Content {
     to: EmailAddress,
-    text: String,
+    link: String,
 }
 
-/// Takes mails in and sends them.
+/// Takes mails in and hands them over.
 #[derive(Debug)]
 pub struct Postbox {
     sealer: Sealer,
     mails: Repository<OutgoingMail>,
-    mailer: Result<Arc<dyn Mailer>, MailError>,
 }
 
 impl Postbox {
-    /// The postbox of a process; mails leave as its settings say.
+    /// The postbox of a process.
     pub fn new(runtime: &Runtime) -> Self {
-        let mailer = coder_mail::choose(&runtime.settings, runtime.ambient.clone());
-        if let Err(error) = &mailer {
-            tracing::error!(cause = %error, "no mail can leave until the mail server's settings are corrected");
-        }
         Self {
             sealer: runtime.master.sealer("auth mail", runtime.ambient.clone()),
             mails: Repository::new(runtime.store.clone(), CONTAINER),
-            mailer,
         }
     }
 
-    /// Adds a mail to the transaction; it is sent soon after the commit.
+    /// Adds a mail to the transaction; it is handed over soon after the commit.
     pub fn post(
         &self,
         unit: &mut Transaction,
@@ -150,7 +147,7 @@ impl Postbox {
         link: &SecretString,
     ) -> Result<(), Failure> {
         let id = format!("mail:{}", runtime.ambient.new_uuid());
-        let content = Content { to: to.clone(), text: kind.text(link.expose_secret()) };
+        let content = Content { to: to.clone(), link: link.expose_secret().to_owned() };
         let content = serde_json::to_vec(&content).map_err(Failure::internal)?;
         let sealed = self.sealer.seal(&content, &id);
         let mut record = unit.record(&id, OutgoingMail { kind, sealed });
@@ -161,16 +158,24 @@ impl Postbox {
         Ok(())
     }
 
-    fn open(&self, record: &Record<OutgoingMail>) -> Result<Mail, Failure> {
+    /// The mail as the notifications group takes it. It belongs to no organization, so that none of them can read
+    /// the link or carry it by a mail server of its own; the key lets a repeat change nothing.
+    fn message(&self, record: &Record<OutgoingMail>) -> Result<Value, Failure> {
         let bytes = self.sealer.open(&record.data.sealed, &record.meta.id)?;
-        let content: Content = serde_json::from_slice(&bytes).map_err(Failure::internal)?;
-        let kind = record.data.kind;
-        Ok(Mail {
-            to: content.to.as_str().to_owned(),
-            subject: kind.subject().to_owned(),
-            text: content.text.into(),
-            kind: kind.as_str(),
-        })
+        let Content { to, link } = serde_json::from_slice(&bytes).map_err(Failure::internal)?;
+        let words = record.data.kind.words();
+        Ok(json!({
+            "topic": words.topic,
+            "category": "security",
+            "criticality": "high",
+            "title": words.title,
+            "body": words.body,
+            "actionUrl": link,
+            "actionLabel": words.link,
+            "recipients": [format!("email:{}", to.as_str())],
+            "sensitive": true,
+            "dedupKey": record.meta.id,
+        }))
     }
 }
 
@@ -181,8 +186,8 @@ struct Queued {
     partition: String,
 }
 
-/// Sends a mail that waits, and erases it. One that has gone was sent before, unless so much time has passed that it
-/// must have lapsed.
+/// Hands over a mail that waits, and erases it. One that has gone was handed over before, unless so much time has
+/// passed that it must have lapsed.
 pub async fn send(auth: Auth, invocation: Invocation, event: Event) -> Result<(), ConsumerFault> {
     let queued: Queued = event.payload()?;
     let place = json!({"partitionKey": queued.partition});
@@ -195,16 +200,10 @@ pub async fn send(auth: Auth, invocation: Invocation, event: Event) -> Result<()
         let reason = "the mail could not leave within an hour; whoever waits for it can ask for another";
         return if lapsed { Err(ConsumerFault::Reject(reason.into())) } else { Ok(()) };
     };
-    let mailer = postbox.mailer.as_ref().map_err(|error| Failure::internal(error.to_string()))?;
-    let sent = match mailer.send(&postbox.open(&record)?).await {
-        Ok(()) => Ok(()),
-        Err(MailError::Address(_)) => {
-            Err(ConsumerFault::Reject("the mail server takes no such address".into()))
-        }
-        Err(error) => return Err(Failure::internal(error).into()),
-    };
+    let (group, message) = ("notifications", postbox.message(&record)?);
+    let taken = auth.peers.call(group, Method::POST, "/internal/messages", Some(&message)).await?;
+    taken.success::<Value>(group)?;
     let mut unit = invocation.begin(CONTAINER, partition).without_audit();
     unit.delete(&record)?;
-    invocation.commit(unit).await?;
-    sent
+    Ok(invocation.commit(unit).await?)
 }

@@ -3,7 +3,6 @@
 //! A step writes one partition. Where a change stands in several, the order is such that a step that fails
 //! leaves nothing that opens a door; what is missing then is made up for by a repeat, a lapse or a consumer.
 
-pub(crate) mod acting;
 pub(crate) mod addresses;
 pub(crate) mod aliases;
 pub(crate) mod answer;
@@ -36,14 +35,16 @@ pub(crate) mod tokens;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use coder_core::{Code, Failure, UserId};
+use coder_core::{Actor, ActorKind, Code, Failure, UserId};
 use coder_database::{Entity, Record, Repository};
 use coder_handler::Peers;
+use coder_middleware::RequestContext;
 use coder_middleware::runtime::Runtime;
 use coder_middleware::token::TokenVerifier;
+use coder_middleware::unit::actor;
 use coder_vault::Sealer;
 
-use self::client_secrets::{SecretFiles, SecretResolver};
+use self::client_secrets::ClientSecrets;
 use self::keys::SigningKeys;
 use self::mail::Postbox;
 use crate::model::{
@@ -78,7 +79,7 @@ pub struct Parts {
     /// Both halves of links to external accounts.
     pub(crate) logins: Repository<ExternalLogin>,
     /// Where the platform's passwords at providers come from.
-    pub(crate) secrets: Arc<dyn SecretResolver>,
+    pub(crate) secrets: ClientSecrets,
     /// None where no client for calls to the outside could be made.
     pub(crate) oidc_client: Option<OidcClient>,
     pub(crate) hasher: PasswordHasher,
@@ -119,7 +120,7 @@ impl Auth {
             api_keys: repository(&runtime),
             providers: repository(&runtime),
             logins: repository(&runtime),
-            secrets: Arc::new(SecretFiles::new(&runtime.settings.data_dir)),
+            secrets: ClientSecrets::new(peers.clone(), ambient.clone()),
             oidc_client: oidc_client(&runtime),
             hasher: PasswordHasher::new(ambient.clone()),
             refresh_tokens: RefreshTokens::new(&runtime.master.derive("refresh-token")),
@@ -142,6 +143,11 @@ impl Auth {
 /// The repository of a kind of document.
 pub(crate) fn repository<T: Entity>(runtime: &Runtime) -> Repository<T> {
     Repository::new(runtime.store.clone(), CONTAINER)
+}
+
+/// The person as actor of a request that came without a credential, once they have proved who they are.
+pub(crate) fn person_actor(context: &RequestContext, user_id: UserId) -> Actor {
+    Actor { kind: ActorKind::User, id: user_id.to_string(), ..actor(context) }
 }
 
 /// For a document that is made where there was none: another request made it first, so this one runs again.

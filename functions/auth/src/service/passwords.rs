@@ -2,15 +2,15 @@
 
 use coder_core::{Failure, Fault, Problem, UserId, text};
 use coder_database::Record;
+use coder_handler::{Cause, retry_stale};
 use coder_middleware::{Access as _, Anyone, InSession, NoContent, RequestContext};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::Auth;
-use super::acting::{self, Acting};
-use super::links::link_expired;
+use super::links::{busy_if_stale, link_expired};
 use super::sessions::ENDED_AT_ONCE;
 use super::tokens::session_ended;
+use super::{Auth, person_actor};
 use crate::email::EmailAddress;
 use crate::model::{CONTAINER, Identity, IdentityStatus, Purpose, RevokedReason, Session};
 use crate::password::{self, PasswordOwner};
@@ -78,28 +78,28 @@ impl Auth {
         let mail = self.admit_link(context, email).await?;
         // The answer takes as long as one that really looks at a password.
         self.hasher.verify(&SecretString::from("no password"), None).await?;
-        let found = self.find_by_email(Acting::Request(context), email).await?;
+        let found = self.find_by_email(Cause::Request(context), email).await?;
         let active = found.filter(|(_, identity)| identity.data.status == IdentityStatus::Active);
-        self.send_reset_link(Acting::Request(context), email, active.as_ref(), mail).await
+        self.send_reset_link(Cause::Request(context), email, active.as_ref(), mail).await
     }
 
     /// Stores a token that sets a new password and has its link mailed.
     pub(crate) async fn send_reset_link(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         email: &EmailAddress,
         person: Option<&(UserId, Record<Identity>)>,
         mail: bool,
     ) -> Result<(), Failure> {
         let data = person.map_or(Value::Null, |(_, identity)| state_of(&identity.data));
         let user_id = person.map(|(user_id, _)| *user_id);
-        self.send_link(acting, Purpose::PasswordReset, email, user_id, data, mail).await?;
+        self.send_link(cause, Purpose::PasswordReset, email, user_id, data, mail).await?;
         if let Some((user_id, identity)) = person {
-            let mut unit = acting.begin(Identity::partition(*user_id)).without_audit();
+            let mut unit = cause.begin(CONTAINER, Identity::partition(*user_id)).without_audit();
             let (subject, data) = (user_id.to_string(), json!({"userId": user_id}));
             let organization_id = identity.data.managed_by_organization_id;
             super::sessions::emit(&mut unit, organization_id, "password.reset-requested", &subject, data);
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Auth {
         new: &SecretString,
     ) -> Result<NoContent, Failure> {
         let context = who.context();
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let (link, user_id) = self.open_link(token, Purpose::PasswordReset).await?;
         let before = self.identity(user_id).await?.ok_or_else(link_expired)?;
         // A link outlives neither another new password nor another address.
@@ -124,10 +124,10 @@ impl Auth {
             return Err(Problem::invalid(faults).into());
         }
         let hash = self.hasher.hash(new).await?;
-        self.consume(acting, &link).await?;
+        self.consume(cause, &link).await?;
         self.set_password_anew(context, user_id, &before.data.email, hash).await?;
         self.reset_failures(context, &before.data.email).await?;
-        self.end_all_sessions(acting, user_id, RevokedReason::PasswordReset, |_| true).await?;
+        self.end_all_sessions(cause, user_id, RevokedReason::PasswordReset, |_| true).await?;
         Ok(NoContent)
     }
 
@@ -139,9 +139,8 @@ impl Auth {
         email: &EmailAddress,
         hash: String,
     ) -> Result<(), Failure> {
-        const TRIES: u32 = 8;
-        let (acting, now) = (Acting::Request(context), self.runtime.ambient.now());
-        for _ in 0..TRIES {
+        let (cause, now) = (Cause::Request(context), self.runtime.ambient.now());
+        let revoked = retry_stale(|| async {
             let before = self.identity(user_id).await?.filter(|identity| identity.data.email == *email);
             let before = before.ok_or_else(link_expired)?;
             let mut identity = before.data.clone();
@@ -150,21 +149,15 @@ impl Auth {
             identity.email_verified_at = identity.email_verified_at.or(Some(now));
             let live = self.live_sessions(user_id).await?;
             let ended: Vec<_> = live.iter().take(ENDED_AT_ONCE).collect();
-            let mut unit = acting.begin(Identity::partition(user_id));
-            unit.act_as(acting::person(context, user_id));
+            let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
+            unit.act_as(person_actor(context, user_id));
             unit.replace(&before, identity)?;
             unit.emit("password.reset", &user_id.to_string(), json!({"userId": user_id}));
             let revoked = self.end_sessions(&mut unit, &ended, RevokedReason::PasswordReset)?;
-            match acting.commit(unit).await {
-                Ok(()) => {
-                    self.announce(context, &revoked).await;
-                    return Ok(());
-                }
-                Err(Failure::Stale) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Err(Problem::unavailable("The account is being changed by others; ask for a new link.", 1).into())
+            cause.commit(unit).await.map(|()| revoked)
+        });
+        self.announce(context, &revoked.await.map_err(busy_if_stale)?).await;
+        Ok(())
     }
 }
 

@@ -1,11 +1,11 @@
 //! External login providers: whether one may be used, and finding it when nobody has signed in yet.
 
 use coder_core::{Code, Failure, Fault, OrganizationId, Problem, UserId};
+use coder_handler::Cause;
 
-use super::acting::Acting;
 use super::people::Membership;
 use super::{Auth, repository};
-use crate::model::{ExternalProvider, ProviderId, ProviderOwner};
+use crate::model::{CONTAINER, ExternalProvider, ProviderId, ProviderOwner};
 use crate::oidc::{OidcClient, OidcFault};
 use coder_outbound::OutboundError;
 
@@ -57,7 +57,7 @@ impl Auth {
         if let Some(reference) = &provider.client_secret_ref
             && self.secrets.resolve(Some(owner), reference).await?.is_none()
         {
-            faults.push(Fault::new("/clientSecretRef", "unknown_secret", "There is no such secret."));
+            faults.push(Fault::new("/clientSecretRef", "unknown_secret", "There is no such text that the platform may use; flag the secret with `systemUse`, and name a field."));
         }
         match self.oidc()?.discover(&provider.issuer).await {
             Ok(_) => {}
@@ -79,26 +79,22 @@ impl Auth {
     /// Notes whose a provider is; before the provider itself, so that none is ever without.
     pub(crate) async fn set_provider_owner(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         id: ProviderId,
         owner: OrganizationId,
     ) -> Result<(), Failure> {
-        let mut transaction = acting.begin(ProviderOwner::partition(id)).without_audit();
+        let mut transaction = cause.begin(CONTAINER, ProviderOwner::partition(id)).without_audit();
         transaction.mirror(id, ProviderOwner { owner_organization_id: Some(owner) })?;
-        acting.commit(transaction).await
+        cause.commit(transaction).await
     }
 
     /// Forgets whose a provider was; nobody can begin a login with it from then on.
-    pub(crate) async fn drop_provider_owner(
-        &self,
-        acting: Acting<'_>,
-        id: ProviderId,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn drop_provider_owner(&self, cause: Cause<'_>, id: ProviderId) -> Result<(), Failure> {
         let partition = ProviderOwner::partition(id);
         let owners = repository::<ProviderOwner>(&self.runtime);
         let Some(found) = owners.find(&partition, &id.to_string()).await? else { return Ok(()) };
-        let mut transaction = acting.begin(partition).without_audit();
+        let mut transaction = cause.begin(CONTAINER, partition).without_audit();
         transaction.delete(&found)?;
-        acting.commit(transaction).await
+        cause.commit(transaction).await
     }
 }

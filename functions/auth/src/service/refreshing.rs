@@ -2,17 +2,17 @@
 
 use coder_core::{Code, Failure, OrganizationId, Problem, SessionId, UserId};
 use coder_database::Record;
+use coder_handler::Cause;
 use coder_middleware::{Access, Anyone, InSession, RequestContext};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::Auth;
-use super::acting::{self, Acting};
 use super::answer::{Delivery, TokenAnswer};
 use super::people::Person;
 use super::second_factor::{FactorUse, Proof};
 use super::sessions::emit;
 use super::tokens::{must_enrol, session_ended};
+use super::{Auth, person_actor};
 use crate::model::{AuthPolicy, CONTAINER, IdentityStatus, RevokedReason, Session};
 use crate::refresh::PresentedRefreshToken;
 use crate::session::Rotation;
@@ -59,7 +59,7 @@ impl Auth {
         let mut session = before.data.clone();
         let policy = self.renew_roles(context, &mut session).await?;
         let mut unit = who.begin(CONTAINER, partition).await?.without_audit();
-        unit.act_as(acting::person(context, user_id));
+        unit.act_as(person_actor(context, user_id));
         if generation != before.data.generation {
             session.advance(generation, now, &policy);
             let mut record = before.clone();
@@ -109,14 +109,14 @@ impl Auth {
         session_id: SessionId,
         session: &Record<Session>,
     ) -> Result<Failure, Failure> {
-        let acting = Acting::Request(context);
-        let mut unit = acting.begin(Session::partition(user_id));
+        let cause = Cause::Request(context);
+        let mut unit = cause.begin(CONTAINER, Session::partition(user_id));
         let revoked = self.end_sessions(&mut unit, &[session], RevokedReason::ReuseDetected)?;
         let ip_address = context.identity().client_address;
         let data = json!({"userId": user_id, "sessionId": session_id, "ipAddress": ip_address});
         let organization_id = session.data.current_organization_id;
         emit(&mut unit, organization_id, "session.reuse-detected", &session_id.to_string(), data);
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         self.announce(context, &revoked).await;
         let detail = "This refresh token was used before, so the session was ended; sign in again.";
         Ok(Problem::new(Code::TokenReused, detail).into())

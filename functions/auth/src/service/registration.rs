@@ -2,16 +2,16 @@
 
 use coder_config::{EmailVerification, Registration};
 use coder_core::{Code, Failure, Problem, UserId};
+use coder_handler::Cause;
 use coder_middleware::{Access as _, Anyone, RequestContext};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::Auth;
-use super::acting::{self, Acting};
 use super::answer::{Client, RegisterAnswer, TokenAnswer};
 use super::mail::MailKind;
 use super::people::{NewPerson, Provisioned};
 use super::sessions::{NewSession, emit};
+use super::{Auth, person_actor};
 use crate::email::EmailAddress;
 use crate::model::{Alias, AuthPolicy, CONTAINER, EmailClaim, Identity};
 use crate::password::{self, PasswordOwner};
@@ -48,7 +48,7 @@ impl Auth {
         // The act is the identity's beginning; this keeps the answer and the claim.
         let mut unit = who.begin(CONTAINER, EmailClaim::partition(email)).await?.without_audit();
         let user_id = self.runtime.ambient.new_id();
-        if !self.claim_email(Acting::Request(context), email, user_id).await? {
+        if !self.claim_email(Cause::Request(context), email, user_id).await? {
             if self.runtime.settings.email_verification == EmailVerification::Optional {
                 let detail = "There is an account with this address; sign in.";
                 return Err(Problem::new(Code::AlreadyExists, detail).into());
@@ -78,7 +78,7 @@ impl Auth {
         hash: String,
         verified: bool,
     ) -> Result<RegisterAnswer, Failure> {
-        let acting = Acting::Request(context);
+        let cause = Cause::Request(context);
         let email = &applicant.email;
         let person = NewPerson {
             user_id,
@@ -89,15 +89,15 @@ impl Auth {
             membership: None,
             email_verified: verified,
         };
-        let provisioned = self.provision_or_release(acting, &person).await?;
+        let provisioned = self.provision_or_release(cause, &person).await?;
         let now = self.runtime.ambient.now();
         let mut identity = Identity::new(email.clone());
         identity.email_verified_at = verified.then_some(now);
         identity.managed_by_organization_id = self.organization_of(Alias::Domain(email.domain())).await?;
         identity.set_password(hash, now);
-        let mut unit = acting.begin(Identity::partition(user_id));
-        unit.act_as(acting::person(context, user_id));
-        unit.create(user_id, identity.clone())?;
+        let mut unit = cause.begin(CONTAINER, Identity::partition(user_id));
+        unit.act_as(person_actor(context, user_id));
+        let identity = unit.create(user_id, identity)?;
         let Provisioned { organization_id, memberships } = provisioned;
         let invited = applicant.invitation_token.is_some();
         let data = json!({
@@ -107,7 +107,7 @@ impl Auth {
         emit(&mut unit, organization_id, "identity.registered", &user_id.to_string(), data);
         let required = self.runtime.settings.email_verification == EmailVerification::Required;
         if required && !verified {
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
             return Ok(RegisterAnswer::LinkSent);
         }
         let new = NewSession {
@@ -119,7 +119,7 @@ impl Auth {
             client: &applicant.client,
         };
         let (answer, _) = self.open_session(context, &mut unit, new).await?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         Ok(RegisterAnswer::Tokens(TokenAnswer { status: 201, ..answer }))
     }
 
@@ -127,14 +127,14 @@ impl Auth {
     /// else the claim lapses by itself.
     pub(crate) async fn provision_or_release(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         person: &NewPerson<'_>,
     ) -> Result<Provisioned, Failure> {
         let outcome = self.provision(person).await;
         if let Err(failure) = &outcome
             && failure.code().is_some_and(|code| code.status() < 500)
         {
-            self.release_claim(acting, person.email, person.user_id).await?;
+            self.release_claim(cause, person.email, person.user_id).await?;
         }
         outcome
     }

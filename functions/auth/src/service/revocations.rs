@@ -3,12 +3,12 @@
 
 use coder_core::{Failure, OrganizationId, Problem, SessionId, Timestamp, UserId};
 use coder_database::{Direction, Entity, Filter, Partition, Query};
-use coder_handler::{ConsumerFault, Event, Invocation};
+use coder_handler::{Cause, ConsumerFault, Event, Invocation};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::acting::Acting;
 use super::{Auth, repository};
+use crate::model::CONTAINER;
 
 /// Seconds that a revocation is kept: longer than any access token lives.
 const KEPT_SECONDS: i64 = 20 * 60;
@@ -99,7 +99,7 @@ impl Auth {
     /// is durable; calling it again is harmless.
     pub(crate) async fn publish_revocations(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         revoked: &[Revoked],
     ) -> Result<(), Failure> {
         let (now, until) = (self.runtime.ambient.now(), self.runtime.ambient.after(KEPT_SECONDS));
@@ -115,14 +115,14 @@ impl Auth {
             }
         }
         for chunk in revoked.chunks(50) {
-            let mut transaction = acting.begin(Partition::platform()).without_audit();
+            let mut transaction = cause.begin(CONTAINER, Partition::platform()).without_audit();
             for one in chunk {
                 let mut record =
                     transaction.record(format!("revocation:{}", one.id()), one.entry(now, until));
                 record.expires_at = Some(until);
                 transaction.upsert(&record)?;
             }
-            acting.commit(transaction).await?;
+            cause.commit(transaction).await?;
         }
         Ok(())
     }
@@ -173,5 +173,5 @@ struct SessionsRevoked {
 pub(crate) async fn republish(auth: Auth, invocation: Invocation, event: Event) -> Result<(), ConsumerFault> {
     let SessionsRevoked { session_ids } = event.payload()?;
     let revoked: Vec<_> = session_ids.into_iter().map(Revoked::Session).collect();
-    Ok(auth.publish_revocations(Acting::Job(&invocation), &revoked).await?)
+    Ok(auth.publish_revocations(Cause::Job(&invocation), &revoked).await?)
 }

@@ -2,18 +2,18 @@
 
 use coder_core::{Failure, UserId};
 use coder_database::{Record, Transaction};
+use coder_handler::Cause;
 use coder_middleware::{Access as _, Anyone, RequestContext};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Auth;
-use super::acting::Acting;
 use super::answer::{Client, Delivery, TokenAnswer, demand_origin};
 use super::links::StoredToken;
 use super::login::SignIn;
 use super::tokens::invalid_credentials;
-use crate::model::{FactorState, Identity, OneTimeToken, Purpose, TotpFactor};
+use crate::model::{CONTAINER, FactorState, Identity, OneTimeToken, Purpose, TotpFactor};
 use crate::recovery_code;
 use crate::totp::TotpSecret;
 
@@ -89,7 +89,7 @@ impl Auth {
         let answer = self.sign_in(who, sign_in).await?;
         // The code is used up already; the token only lapses sooner.
         let spent = match self.tokens.find(&OneTimeToken::partition(&token.meta.id), &token.meta.id).await {
-            Ok(Some(token)) => self.consume(Acting::Request(context), &token).await,
+            Ok(Some(token)) => self.consume(Cause::Request(context), &token).await,
             other => other.map(|_| ()),
         };
         if let Err(failure) = spent {
@@ -156,10 +156,10 @@ impl Auth {
     }
 
     async fn count_attempt(&self, context: &RequestContext, token: &StoredToken) -> Result<(), Failure> {
-        let acting = Acting::Request(context);
-        let mut unit = acting.begin(OneTimeToken::partition(&token.meta.id)).without_audit();
+        let cause = Cause::Request(context);
+        let mut unit = cause.begin(CONTAINER, OneTimeToken::partition(&token.meta.id)).without_audit();
         let data = OneTimeToken { attempts: token.data.attempts.saturating_add(1), ..token.data.clone() };
         unit.replace(token, data)?;
-        acting.commit(unit).await
+        cause.commit(unit).await
     }
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use coder_core::{Code, Failure, OrganizationId, Problem, SessionId, UserId};
 use coder_database::{Direction, Filter, Query, Record, Transaction};
+use coder_handler::{Cause, retry_stale};
 use coder_middleware::{Access as _, NoContent, RequestContext, SignedIn};
 use serde_json::json;
 
 use super::Auth;
-use super::acting::Acting;
 use super::answer::{Client, Delivery, SignedOut, TokenAnswer};
 use super::people::Membership;
 use super::revocations::Revoked;
 use super::tokens::{must_enrol, session_ended};
-use crate::model::{ClientKind, Identity, KnownDevice, RevokedReason, Session};
+use crate::model::{CONTAINER, ClientKind, Identity, KnownDevice, RevokedReason, Session};
 use crate::refresh::new_salt;
 use crate::session::{Device, ends, surplus};
 
@@ -23,14 +23,11 @@ const MOST_LIVE: usize = 2000;
 /// Most sessions that one write ends; a batch has room for 100 documents.
 pub(crate) const ENDED_AT_ONCE: usize = 60;
 
-/// How often surplus sessions are looked for, where others end them at the same time.
-const TRIES: u32 = 8;
-
 /// A session to be begun.
 #[derive(Debug)]
 pub(crate) struct NewSession<'a> {
     pub(crate) user_id: UserId,
-    pub(crate) identity: &'a Identity,
+    pub(crate) identity: &'a Record<Identity>,
     pub(crate) memberships: &'a [Membership],
     /// `password`, or how else the person signed in.
     pub(crate) method: &'static str,
@@ -83,14 +80,15 @@ impl Auth {
         record.expires_at = Some(record.data.kept_until());
         unit.insert(&record)?;
         let session = &record.data;
-        let new_device = self.note_device(unit, session, context).await?;
+        let new_device = self.note_device(unit, session, new.identity, context).await?;
         let data = json!({
             "userId": new.user_id, "sessionId": session_id, "method": new.method, "amr": session.amr,
             "newDevice": new_device, "ipAddress": session.ip_address, "userAgent": session.user_agent,
         });
         emit(unit, session.current_organization_id, "login.succeeded", &session_id.to_string(), data);
 
-        let tokens = self.tokens(session_id, session, must_enrol(new.identity, &workplace.policy)).await?;
+        let tokens =
+            self.tokens(session_id, session, must_enrol(&new.identity.data, &workplace.policy)).await?;
         let refresh_token = Some(self.refresh_token(session_id, session));
         Ok((TokenAnswer { status: 200, tokens, refresh_token, delivery: new.client.delivery }, revoked))
     }
@@ -98,21 +96,14 @@ impl Auth {
     /// Ends what sign-ins at the same moment have begun too much, each unseen by the others: the last one to look
     /// sees them all. The next sign-in makes up for what fails here, so a failure is only noted.
     pub(crate) async fn end_surplus(&self, context: &RequestContext, user_id: UserId) {
-        let acting = Acting::Request(context);
-        for _ in 0..TRIES {
-            let outcome = match self.live_sessions(user_id).await {
-                Ok(live) => {
-                    let oldest = surplus(&live, 0, self.runtime.ambient.now());
-                    self.end_in_chunks(acting, user_id, &oldest, RevokedReason::SessionLimit).await
-                }
-                Err(failure) => Err(failure),
-            };
-            match outcome {
-                // Another one is at it.
-                Err(Failure::Stale) => {}
-                Err(failure) => return tracing::warn!(cause = %failure, "more sessions may live than should"),
-                Ok(()) => return,
-            }
+        let cause = Cause::Request(context);
+        let ended = retry_stale(|| async {
+            let live = self.live_sessions(user_id).await?;
+            let oldest = surplus(&live, 0, self.runtime.ambient.now());
+            self.end_in_chunks(cause, user_id, &oldest, RevokedReason::SessionLimit).await
+        });
+        if let Err(failure) = ended.await {
+            tracing::warn!(cause = %failure, "more sessions may live than should");
         }
     }
 
@@ -167,14 +158,14 @@ impl Auth {
     /// Ends all sessions of a person, in as many writes as it takes; for what is no one's answer.
     pub(crate) async fn end_all_sessions(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         user_id: UserId,
         reason: RevokedReason,
         concerned: impl Fn(&Session) -> bool,
     ) -> Result<usize, Failure> {
         let live = self.live_sessions(user_id).await?;
         let ended: Vec<_> = live.iter().filter(|session| concerned(&session.data)).collect();
-        self.end_in_chunks(acting, user_id, &ended, reason).await?;
+        self.end_in_chunks(cause, user_id, &ended, reason).await?;
         Ok(ended.len())
     }
 
@@ -202,11 +193,11 @@ impl Auth {
         who: &SignedIn,
         own: Option<SessionId>,
     ) -> Result<usize, Failure> {
-        let acting = Acting::Request(who.context());
+        let cause = Cause::Request(who.context());
         let own = own.map(Session::document_id);
         let live = self.live_sessions(who.user_id).await?;
         let others: Vec<_> = live.iter().filter(|session| Some(&session.meta.id) != own.as_ref()).collect();
-        self.end_in_chunks(acting, who.user_id, &others, RevokedReason::RevokedByUser).await?;
+        self.end_in_chunks(cause, who.user_id, &others, RevokedReason::RevokedByUser).await?;
         Ok(others.len())
     }
 
@@ -220,11 +211,11 @@ impl Auth {
         let partition = Session::partition(who.user_id);
         let found = self.sessions.find(&partition, &Session::document_id(session_id)).await?;
         let Some(session) = found else { return Ok(false) };
-        let acting = Acting::Request(who.context());
+        let cause = Cause::Request(who.context());
         if session.data.is_live(self.runtime.ambient.now()) {
-            let mut unit = acting.begin(partition);
+            let mut unit = cause.begin(CONTAINER, partition);
             self.end_sessions(&mut unit, &[&session], reason)?;
-            acting.commit(unit).await?;
+            cause.commit(unit).await?;
         }
         // Also for one that has ended: an earlier request may have got no further than that.
         self.announce(who.context(), &[Revoked::Session(session_id)]).await;
@@ -233,16 +224,16 @@ impl Auth {
 
     async fn end_in_chunks(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         user_id: UserId,
         ended: &[&Record<Session>],
         reason: RevokedReason,
     ) -> Result<(), Failure> {
         for chunk in ended.chunks(ENDED_AT_ONCE) {
-            let mut unit = acting.begin(Session::partition(user_id));
+            let mut unit = cause.begin(CONTAINER, Session::partition(user_id));
             let revoked = self.end_sessions(&mut unit, chunk, reason)?;
-            acting.commit(unit).await?;
-            self.publish_revocations(acting, &revoked).await?;
+            cause.commit(unit).await?;
+            self.publish_revocations(cause, &revoked).await?;
         }
         Ok(())
     }
@@ -250,7 +241,7 @@ impl Auth {
     /// Publishes what a request has revoked. The change is durable already and its event makes up for what fails
     /// here, so a failure is only noted.
     pub(crate) async fn announce(&self, context: &RequestContext, revoked: &[Revoked]) {
-        if let Err(failure) = self.publish_revocations(Acting::Request(context), revoked).await {
+        if let Err(failure) = self.publish_revocations(Cause::Request(context), revoked).await {
             tracing::warn!(cause = %failure, "revocations are published later, by their event");
         }
     }
@@ -262,20 +253,27 @@ impl Auth {
         Ok(latest.first().and_then(|session| session.data.current_organization_id))
     }
 
-    /// Leaves the trace of the device; answers whether there was none.
+    /// Leaves the trace of the device; answers whether it is a new one. The first sign-in of an account is none from
+    /// a new device: there are no others to tell it from.
     async fn note_device(
         &self,
         unit: &mut Transaction,
         session: &Session,
+        identity: &Record<Identity>,
         context: &RequestContext,
     ) -> Result<bool, Failure> {
         let address = context.identity().client_address;
         let id = Device::new(session.client_kind, session.user_agent.as_deref(), address).document_id();
-        let known = self.devices.find(&KnownDevice::partition(session.user_id), &id).await?;
+        let partition = KnownDevice::partition(session.user_id);
+        let is_known = self.devices.find(&partition, &id).await?.is_some();
+        let age = self.runtime.ambient.now().duration_since(identity.meta.created_at).as_secs();
+        // Of an older account every device may have been forgotten.
+        let is_first = age < KnownDevice::REMEMBERED_SECONDS
+            && self.devices.page(&partition, &Query::new(None).limit(1)).await?.0.is_empty();
         let mut trace = unit.record(id, KnownDevice::default());
         trace.expires_at = Some(self.runtime.ambient.after(KnownDevice::REMEMBERED_SECONDS));
         unit.upsert(&trace)?;
-        Ok(known.is_none())
+        Ok(!is_known && !is_first)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Counting failures and mails for an address, whether or not anybody has it.
 
 use coder_core::{Code, Failure, Problem, UserId};
+use coder_handler::{Cause, retry_stale_up_to};
 use coder_middleware::RequestContext;
 use serde_json::json;
 
-use super::Auth;
-use super::acting::Acting;
+use super::{Auth, stale_if_taken};
 use crate::email::EmailAddress;
-use crate::model::Throttle;
+use crate::model::{CONTAINER, Throttle};
 use crate::throttle::Wait;
 
 /// How often a counter is tried to be written when others write it too.
@@ -92,15 +92,15 @@ impl Auth {
         change: impl Fn(&mut Throttle) -> (bool, T),
     ) -> Result<T, Failure> {
         let partition = Throttle::partition(email);
-        for _ in 0..TRIES {
+        retry_stale_up_to(TRIES, || async {
             let found = self.throttles.find(&partition, Throttle::ID).await?;
             let mut throttle = found.as_ref().map(|found| found.data.clone()).unwrap_or_default();
             let (changed, outcome) = change(&mut throttle);
             if !changed {
                 return Ok(outcome);
             }
-            let acting = Acting::Request(context);
-            let mut transaction = acting.begin(partition.clone());
+            let cause = Cause::Request(context);
+            let mut transaction = cause.begin(CONTAINER, partition.clone());
             match &failed {
                 Some(Failed { user_id, reason }) => {
                     let ip_address = context.identity().client_address;
@@ -121,13 +121,10 @@ impl Auth {
                 record.expires_at = expires_at;
                 transaction.insert(&record)?;
             }
-            match acting.commit(transaction).await {
-                Err(Failure::Stale) => {}
-                Err(failure) if failure.code() == Some(Code::AlreadyExists) => {}
-                other => return other.map(|()| outcome),
-            }
-        }
-        Err(Failure::Stale)
+            cause.commit(transaction).await.map_err(stale_if_taken)?;
+            Ok(outcome)
+        })
+        .await
     }
 }
 

@@ -5,15 +5,15 @@ mod once;
 
 use coder_core::{Failure, Result};
 use coder_database::{Filter, Query};
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale};
 use jiff::SignedDuration;
 
 pub(crate) use once::{erase, export, ingest_replay, purge, verify};
 
 use crate::model::{CONTAINER, Head, Trail};
+use crate::service::Logging;
 use crate::service::checkpoints::add_checkpoint;
 use crate::service::evidence::verified;
-use crate::service::{Logging, retried};
 use coder_database::Record;
 
 /// Hours within which a chain that got an entry is looked at by the minute.
@@ -134,7 +134,7 @@ pub(crate) async fn drop_exports(logging: Logging, run: Invocation) -> Result<()
         }
     }
     for (trail, id) in over {
-        match retried(|| logging.remove_export(&run, trail, &id)).await {
+        match retry_stale(|| logging.remove_export(&run, trail, &id)).await {
             Ok(()) | Err(Failure::Stale) => {}
             Err(failure) => return Err(failure),
         }

@@ -1,15 +1,15 @@
 //! One-time jobs. A run may be killed anywhere and run again.
 
 use coder_core::{Failure, OrganizationId, UserId};
-use coder_handler::Event;
 use coder_handler::events::JobRun;
+use coder_handler::{Event, retry_stale};
 use coder_jobs::JobFault;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::model::{CONTAINER, Erased, Erasure, Trail, WorkStatus};
+use crate::service::Logging;
 use crate::service::evidence::verified;
-use crate::service::{Logging, retried};
 
 /// Attempts after which an export is given up.
 const EXPORT_ATTEMPTS: u32 = 5;
@@ -101,7 +101,7 @@ pub(crate) async fn erase(logging: Logging, run: JobRun, input: Value) -> Result
         }
         Err(failure) => return Err(failure.into()),
     };
-    retried(|| async {
+    retry_stale(|| async {
         let mut transaction = run.invocation.begin(CONTAINER, trail.config()).without_audit();
         let mut total = entries;
         if let Some(asked) = &input.id

@@ -83,7 +83,8 @@ pub(crate) fn draft(event: &Event) -> Draft {
     let changes = changes(metadata.remove("changes"));
     let text = |name: &str| metadata.get(name).and_then(Value::as_str).map(str::to_owned);
     let project_id = text("projectId").or_else(|| (entity == "project").then(|| event.subject.clone()));
-    let correlation_id = text("correlationId").or_else(|| text("requestId"));
+    let correlation_id = event.correlation_id.clone().or_else(|| text("correlationId"));
+    let correlation_id = correlation_id.or_else(|| text("requestId"));
     Draft {
         time: event.time,
         actor,

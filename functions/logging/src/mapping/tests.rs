@@ -15,6 +15,7 @@ fn event(kind: &str, data: Value) -> Event {
         subject: "subject".to_owned(),
         time: "2026-01-05T12:00:00Z".parse().unwrap(),
         organization_id: None,
+        correlation_id: None,
         data,
     }
 }

@@ -72,7 +72,7 @@ struct RuleWrite {
     /// How much its alerts matter.
     #[serde(default)]
     severity: Severity,
-    /// Who is told.
+    /// Who is told; owners and administrators, if nobody is named.
     #[serde(default)]
     #[schemars(extend("maxItems" = 10))]
     notify: Vec<Notify>,

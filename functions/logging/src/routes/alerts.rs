@@ -3,7 +3,7 @@
 use coder_core::{Code, Failure, Result};
 use coder_database::{Filter, Record};
 use coder_handler::Routes;
-use coder_middleware::{Access as _, Allowed, Filters, Json, List, PageOf, Path, State};
+use coder_middleware::{Access, Allowed, Filters, Json, List, PageOf, Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -30,7 +30,7 @@ pub(super) fn routes(routes: Routes<Logging>) -> Routes<Logging> {
 /// Filters of the list.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct AlertFilters {
+pub(super) struct AlertFilters {
     /// Only those in this state.
     state: Option<AlertState>,
     /// Only those of this severity.
@@ -65,7 +65,7 @@ async fn acknowledge(
     who: Allowed<AlertUpdate>,
     Path(id): Path<AlertId>,
 ) -> Result<Json<Record<Alert>>> {
-    turn(&logging, &who, id, AlertState::Acknowledged, "alert.acknowledged").await
+    turn(&logging, &who, Trail::Organization(who.organization_id), id, AlertState::Acknowledged).await
 }
 
 async fn close(
@@ -73,17 +73,18 @@ async fn close(
     who: Allowed<AlertUpdate>,
     Path(id): Path<AlertId>,
 ) -> Result<Json<Record<Alert>>> {
-    turn(&logging, &who, id, AlertState::Closed, "alert.closed").await
+    turn(&logging, &who, Trail::Organization(who.organization_id), id, AlertState::Closed).await
 }
 
-async fn turn(
+/// Takes an alert of the chain to another state, and tells it.
+pub(super) async fn turn(
     logging: &Logging,
-    who: &Allowed<AlertUpdate>,
+    who: &impl Access,
+    trail: Trail,
     id: AlertId,
     state: AlertState,
-    event: &str,
 ) -> Result<Json<Record<Alert>>> {
-    let partition = Trail::Organization(who.organization_id).config();
+    let partition = trail.config();
     let before = logging.alerts.get(&partition, &id.to_string()).await?;
     if before.data.state == AlertState::Closed || before.data.state == state {
         let detail = "A closed alert stays closed, and one is acknowledged once.";
@@ -92,6 +93,7 @@ async fn turn(
     let mut unit = who.begin(CONTAINER, partition).await?;
     let (record, changes) = unit.replace(&before, Alert { state, ..before.data.clone() })?;
     let data = json!({"alertId": id, "ruleId": record.data.rule_id, "name": record.data.name});
+    let event = if state == AlertState::Closed { "alert.closed" } else { "alert.acknowledged" };
     unit.emit_changes(event, &id.to_string(), data, &changes);
     unit.commit(Json(record)).await
 }

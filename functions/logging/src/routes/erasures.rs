@@ -4,7 +4,7 @@ use coder_core::{Code, Fault, Problem, Result, UserId};
 use coder_database::Record;
 use coder_handler::Routes;
 use coder_jobs::enqueue;
-use coder_middleware::{Accepted, Access as _, Allowed, Body, Example, State};
+use coder_middleware::{Access as _, Allowed, Body, Example, Json, Path, Started, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +18,7 @@ pub(super) fn routes(routes: Routes<Logging>) -> Routes<Logging> {
     routes
         .post("/erasures", "create_audit_erasure", "Erase what entries say of a person", create)
         .problems([Code::ReauthenticationRequired, Code::InvalidState])
+        .get("/erasures/{erasureId}", "get_audit_erasure", "See how far an erasure is", get)
 }
 
 /// Whose payloads go, and why.
@@ -42,7 +43,7 @@ async fn create(
     State(logging): State<Logging>,
     who: Allowed<EntryErase>,
     Body(write): Body<ErasureWrite>,
-) -> Result<Accepted<Record<Erasure>>> {
+) -> Result<Started<Record<Erasure>>> {
     who.demand_fresh()?;
     if write.reason.trim().is_empty() {
         return Err(Problem::invalid(vec![Fault::new("/reason", "too_short", "Say why.")]).into());
@@ -58,5 +59,15 @@ async fn create(
     let (action, subject) = ("logging.erasure.requested", Some(user_id.to_string()));
     let what = json!({"erasureId": id});
     logging.note_access(who.context(), trail, action, "Erasure requested", subject, what).await?;
-    unit.commit(Accepted(record)).await
+    let location = format!("/api/logging/erasures/{}", record.meta.id);
+    unit.commit(Started { location, body: record }).await
+}
+
+async fn get(
+    State(logging): State<Logging>,
+    who: Allowed<EntryErase>,
+    Path(id): Path<ErasureId>,
+) -> Result<Json<Record<Erasure>>> {
+    let partition = Trail::Organization(who.organization_id).config();
+    logging.erasures.get(&partition, &id.to_string()).await.map(Json)
 }

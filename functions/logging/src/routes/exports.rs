@@ -4,10 +4,9 @@ use coder_core::{Code, Failure, Result};
 use coder_database::{Filter, Record};
 use coder_handler::Routes;
 use coder_jobs::enqueue;
-use coder_middleware::answer::{describe_json, render_json};
 use coder_middleware::{
-    Access as _, Allowed, Answer, Body, Download, Example, Filters, Json, List, NoContent,
-    OperationDescription, PageOf, Path, State, Unit,
+    Access as _, Allowed, Body, Download, Example, Filters, Json, List, NoContent, PageOf, Path, Started,
+    State, Unit,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,31 +56,11 @@ impl Example for ExportWrite {
     }
 }
 
-/// `202` with the export and its address.
-#[derive(Debug)]
-struct Started(Record<Export>);
-
-impl Answer for Started {
-    fn describe(operation: &mut OperationDescription) {
-        describe_json::<Record<Export>>(
-            operation,
-            202,
-            "Accepted; a job writes the file.",
-            &["Location", "ETag"],
-        );
-    }
-
-    fn render(&self) -> Result<coder_core::StoredAnswer> {
-        let place = format!("/api/logging/exports/{}", self.0.meta.id);
-        render_json(202, &self.0, vec![("location".into(), place)])
-    }
-}
-
 async fn create(
     State(logging): State<Logging>,
     who: Allowed<ExportCreate>,
     Body(write): Body<ExportWrite>,
-) -> Result<Started> {
+) -> Result<Started<Record<Export>>> {
     let RangedFilter { from, to, .. } = write.filter;
     let span = Range { from, to }.checked(logging.now())?;
     let trail = Trail::Organization(who.organization_id);
@@ -104,7 +83,8 @@ async fn create(
     let what = json!({"filter": record.data.filter, "format": record.data.format});
     let (action, subject) = ("logging.export.requested", Some(id.to_string()));
     logging.note_access(who.context(), trail, action, "Audit export requested", subject, what).await?;
-    unit.commit(Started(record)).await
+    let location = format!("/api/logging/exports/{}", record.meta.id);
+    unit.commit(Started { location, body: record }).await
 }
 
 /// Filters of the list.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use coder_core::{Code, Failure, Result, Timestamp};
 use coder_database::{Direction, Filter, Record, Transaction};
+use coder_handler::retry_stale;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -134,7 +135,7 @@ impl Logging {
         for rule in rules.iter().filter(|rule| rule.data.enabled) {
             for finding in self.findings(trail, &rule.data, looked, last).await?.into_iter().take(MAX_ALERTS)
             {
-                raised += usize::from(super::retried(|| self.raise(trail, rule, &finding)).await?);
+                raised += usize::from(retry_stale(|| self.raise(trail, rule, &finding)).await?);
             }
         }
         // Last, so that a run that was cut short is made up for; what it raised stays quiet by then.

@@ -2,9 +2,9 @@
 
 use coder_core::{Code, Failure, Result, UserId};
 use coder_database::{Filter, Partition, PlatformJob, Query, Record};
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale};
 
-use super::{Logging, retried};
+use super::Logging;
 use crate::model::{CONTAINER, Entry, Erased, Trail};
 
 /// Entries that one batch erases.
@@ -92,7 +92,7 @@ impl Logging {
     /// Ends every export of a chain: its file may repeat what was erased.
     async fn end_exports(&self, run: &Invocation, trail: Trail) -> Result<()> {
         for export in self.exports.all(&trail.config(), None, 10_000).await? {
-            retried(|| self.remove_export(run, trail, &export.meta.id)).await?;
+            retry_stale(|| self.remove_export(run, trail, &export.meta.id)).await?;
         }
         Ok(())
     }

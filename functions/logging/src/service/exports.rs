@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_lc_rs::digest::{Context, SHA256};
 use coder_core::{Failure, Result};
 use coder_database::{Document, Record};
-use coder_handler::Invocation;
 use coder_handler::events::JobRun;
+use coder_handler::{Invocation, retry_stale};
 use coder_jobs::JobFault;
 use http::Method;
 use serde_json::{Value, json};
@@ -180,7 +180,7 @@ impl Logging {
         progress: u8,
     ) -> Result<(), JobFault> {
         run.progress(progress, "writing").await?;
-        super::retried(|| async {
+        retry_stale(|| async {
             let Some(export) = self.exports.find(&trail.config(), id).await? else { return Ok(false) };
             let mut transaction = run.invocation.begin(CONTAINER, trail.config()).without_audit();
             let data = Export { status: ExportStatus::Running, progress, ..export.data.clone() };
@@ -208,7 +208,7 @@ impl Logging {
         }
         let sha256 = hex(writing.digest.finish().as_ref());
         let (entry_count, size_bytes, chunks) = (writing.entries, writing.bytes, writing.written);
-        let done = super::retried(|| async {
+        let done = retry_stale(|| async {
             let Some(export) = self.exports.find(&trail.config(), id).await? else { return Ok(false) };
             let mut transaction = run.invocation.begin(CONTAINER, trail.config());
             let data = Export {
@@ -234,7 +234,7 @@ impl Logging {
 
     /// Marks an export as failed, and tells.
     pub(crate) async fn fail_export(&self, run: &JobRun, trail: Trail, id: &str) -> Result<()> {
-        super::retried(|| async {
+        retry_stale(|| async {
             let Some(export) = self.exports.find(&trail.config(), id).await? else { return Ok(()) };
             let mut transaction = run.invocation.begin(CONTAINER, trail.config());
             transaction.replace(&export, Export { status: ExportStatus::Failed, ..export.data.clone() })?;

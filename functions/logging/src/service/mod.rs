@@ -19,7 +19,7 @@ pub mod search;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use coder_core::{Actor, ActorKind, Failure, Result, Timestamp};
+use coder_core::{Actor, ActorKind, Result, Timestamp};
 use coder_database::transaction::Act;
 use coder_database::{Entity, Partition, Record, Repository, Transaction};
 use coder_handler::Peers;
@@ -31,9 +31,6 @@ use crate::model::{
 };
 pub(crate) use access::caller;
 use lane::Lanes;
-
-/// How often a write is tried against other writers.
-const TRIES: u32 = 8;
 
 /// The group's service. Clones share everything.
 #[derive(Debug, Clone)]
@@ -164,15 +161,4 @@ impl Logging {
 
 fn repository<T: Entity>(runtime: &Runtime) -> Repository<T> {
     Repository::new(runtime.store.clone(), CONTAINER)
-}
-
-/// Runs a read and write again while others change what was read.
-pub(crate) async fn retried<T, R: Future<Output = Result<T>>>(work: impl Fn() -> R) -> Result<T> {
-    let mut tries = 0;
-    loop {
-        match work().await {
-            Err(Failure::Stale) if tries < TRIES => tries += 1,
-            outcome => return outcome,
-        }
-    }
 }

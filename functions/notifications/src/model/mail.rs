@@ -13,7 +13,7 @@ pub const OUTBOX: &str = "outbox";
 /// Seconds for which a mail is kept.
 pub const MAIL_SECONDS: i64 = 30 * 86_400;
 
-/// Seconds for which the body of a sensitive mail waits at most.
+/// Seconds for which a sensitive mail or message waits at most with what it says.
 pub const SENSITIVE_SECONDS: i64 = 86_400;
 
 /// Where a mail stands.
@@ -47,13 +47,13 @@ pub struct OutboxMail {
     pub to: String,
     /// The sender, once it is known who carries the mail.
     pub from: Option<String>,
-    /// One line.
+    /// One line; hidden if the body is sealed.
     pub subject: String,
     /// Plain text; nothing if it is sealed or erased.
     pub text: Option<String>,
     /// The same as HTML.
     pub html: Option<String>,
-    /// Both, encrypted: for sensitive mail.
+    /// Subject and bodies, encrypted: for sensitive mail.
     pub sealed: Option<String>,
     /// Further headers.
     pub headers: Vec<MailHeader>,

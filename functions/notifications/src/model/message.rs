@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::content::Content;
 use crate::deliver::{Category, Channel, Criticality, DeliveryStatus, ResourceReference};
 
 /// Where a message stands.
@@ -27,6 +28,9 @@ pub enum MessageStatus {
     /// Its time was over before it could be told.
     Expired,
 }
+
+/// What stands in place of a title that holds a secret.
+pub const HIDDEN: &str = "(hidden)";
 
 /// A message as it is stored, in the bucket of its month.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,6 +88,39 @@ pub struct Message {
 impl Entity for Message {
     const TYPE: &'static str = "message";
     const SECRET: &'static [&'static str] = &["sealed", "body", "data", "title"];
+}
+
+impl Message {
+    /// A message of nobody to nobody, without a title: ordinary in every way that is not said.
+    pub fn new(topic: String, content: Content) -> Self {
+        let Content { body, data, action_url, action_label, resource, project_id, .. } = content;
+        let Content { team_id, channels, scheduled_for, expires_at, dedup_key, .. } = content;
+        Self {
+            topic,
+            category: Category::default(),
+            criticality: Criticality::default(),
+            title: String::new(),
+            body,
+            templated: false,
+            data,
+            sealed: None,
+            sensitive: false,
+            action_url,
+            action_label,
+            resource,
+            project_id,
+            team_id,
+            actor: None,
+            tells_actor: false,
+            recipients: Vec::new(),
+            channels,
+            scheduled_for,
+            expires_at,
+            dedup_key,
+            status: MessageStatus::Processing,
+            repeats: 0,
+        }
+    }
 }
 
 /// The note that a message was accepted, under the hash of what makes it the same; in the message's bucket.
@@ -221,30 +258,12 @@ pub(crate) mod tests {
 
     /// A message for tests.
     pub(crate) fn message() -> Message {
+        let resource = Some(ResourceReference { kind: "task".to_owned(), id: "ENG-12".to_owned() });
+        let content = Content { body: "Speed the parser up".to_owned(), resource, ..Content::default() };
         Message {
-            topic: "task.assigned".to_owned(),
             category: Category::Planning,
-            criticality: Criticality::Medium,
             title: "ENG-12 was assigned to you".to_owned(),
-            body: "Speed the parser up".to_owned(),
-            templated: false,
-            data: Value::Null,
-            sealed: None,
-            sensitive: false,
-            action_url: None,
-            action_label: None,
-            resource: Some(ResourceReference { kind: "task".to_owned(), id: "ENG-12".to_owned() }),
-            project_id: None,
-            team_id: None,
-            actor: None,
-            tells_actor: false,
-            recipients: Vec::new(),
-            channels: None,
-            scheduled_for: None,
-            expires_at: None,
-            dedup_key: None,
-            status: MessageStatus::Processing,
-            repeats: 0,
+            ..Message::new("task.assigned".to_owned(), content)
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is stored.
 
+pub mod content;
 pub mod item;
 pub mod mail;
 pub mod message;

@@ -4,7 +4,7 @@ use coder_core::text::sha256_hex;
 use coder_core::{Ambient, Failure, OrganizationId, Result, Timestamp};
 use coder_database::{Filter, Partition, Query, Record, Repository};
 use coder_handler::events::JobRun;
-use coder_handler::{ConsumerFault, Event, Invocation};
+use coder_handler::{ConsumerFault, Event, Invocation, retry_stale};
 use coder_jobs::JobFault;
 use coder_mail::Letter;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::deliver::{Criticality, DeliveryStatus, Outcome, is_taken, of_tenant, 
 use crate::model::CONFIG;
 use crate::model::mail::{MailState, OutboxMail, Suppression};
 use crate::providers::{self, CarryFault};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 /// Seconds to wait where nothing was tried: every carrier rests, or its password cannot be had.
 const WAIT_SECONDS: i64 = 60;
@@ -226,7 +226,7 @@ fn jittered(ambient: &Ambient, attempts: u32, cap: i64) -> i64 {
 async fn erase(service: &Notifications, run: &Invocation, input: &DeliverInput) -> Result<()> {
     let partition = OutboxMail::partition(input.organization_id);
     let mails = repository(service);
-    let erased = retried(|| async {
+    let erased = retry_stale(|| async {
         let found = mails.find(&partition, &input.mail_id).await?;
         let Some(before) = found.filter(|mail| mail.data.has_body()) else { return Ok(None) };
         let mut mail = before.data.clone();

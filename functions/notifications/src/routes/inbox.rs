@@ -5,7 +5,7 @@ use std::slice::from_ref;
 
 use coder_core::{Failure, Fault, Problem, ProjectId, Result, StoredAnswer, Timestamp};
 use coder_database::{Direction, Filter, Partition, Query as StoreQuery};
-use coder_handler::Routes;
+use coder_handler::{Routes, retry_stale};
 use coder_middleware::answer::{describe_json, render_json};
 use coder_middleware::{
     Access as _, Answer, Body, Example, Filters, Json, List, NoContent, OperationDescription, PageOf, Path,
@@ -20,7 +20,7 @@ use crate::deliver::{Category, Criticality};
 use crate::inbox::{BATCH, Change, Tally};
 use crate::model::item::{Item, ItemRecord};
 use crate::model::of_user;
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 /// Adds the routes.
 pub fn routes(routes: Routes<Notifications>) -> Routes<Notifications> {
@@ -392,7 +392,7 @@ async fn read_all(
     let now = service.now();
     let mut count = 0;
     loop {
-        let marked = retried(|| async {
+        let marked = retry_stale(|| async {
             let (page, _) = service.items().page(&partition, &query).await?;
             if page.is_empty() {
                 return Ok(0);

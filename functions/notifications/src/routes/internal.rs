@@ -1,19 +1,18 @@
 //! Messages of other groups of the platform.
 
-use std::collections::BTreeMap;
-
-use coder_core::{Actor, ActorKind, OrganizationId, Problem, ProjectId, Result, TeamId, Timestamp, UserId};
+use coder_core::{Actor, ActorKind, OrganizationId, Problem, Result, UserId};
 use coder_handler::Routes;
 use coder_middleware::{Accepted, Access as _, Body, Example, FromService, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::messages::{Acceptance, check};
+use super::messages::Acceptance;
 use crate::CONTAINER;
-use crate::accept::{fingerprint, partition, taken_is_stale};
-use crate::deliver::{Category, Channel, Criticality, ResourceReference};
-use crate::model::message::{Message, MessageStatus};
+use crate::accept::{partition, taken_is_stale};
+use crate::deliver::{Category, Criticality};
+use crate::model::content::Content;
+use crate::model::message::Message;
 use crate::pipeline::variables;
 use crate::service::Notifications;
 use crate::templates::texts;
@@ -44,31 +43,6 @@ pub struct SendInternal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub title: Option<String>,
-    /// Plain text or the Markdown subset.
-    #[serde(default)]
-    #[schemars(length(max = 10_000))]
-    pub body: String,
-    /// What the template may name; at most 16 KiB.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    #[schemars(with = "Option<BTreeMap<String, Value>>")]
-    pub data: Value,
-    /// A path of the application, or an address of an allowed origin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
-    pub action_url: Option<String>,
-    /// The words on the button.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 40))]
-    pub action_label: Option<String>,
-    /// What it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<ResourceReference>,
-    /// Only people who may read this project are told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<ProjectId>,
-    /// The team whose defaults apply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub team_id: Option<TeamId>,
     /// Who did what the message tells; they are not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_user_id: Option<UserId>,
@@ -78,25 +52,12 @@ pub struct SendInternal {
         inner(regex(pattern = r"^(user|team|role|lead|email):.{1,254}$"))
     )]
     pub recipients: Vec<String>,
-    /// The only channels to use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5))]
-    pub channels: Option<Vec<Channel>>,
-    /// Not before this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub scheduled_for: Option<Timestamp>,
-    /// Not after this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub expires_at: Option<Timestamp>,
-    /// A repeat with the same key within an hour is answered with the first message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 200))]
-    pub dedup_key: Option<String>,
     /// The text holds a secret: mail only, encrypted until it is sent.
     #[serde(default)]
     pub sensitive: bool,
+    /// The rest, as of every message.
+    #[serde(flatten)]
+    pub content: Content,
 }
 
 impl Example for SendInternal {
@@ -107,20 +68,14 @@ impl Example for SendInternal {
             category: None,
             criticality: None,
             title: None,
-            body: String::new(),
-            data: json!({"key": "ENG-12", "title": "Speed the parser up"}),
-            action_url: None,
-            action_label: None,
-            resource: None,
-            project_id: None,
-            team_id: None,
             actor_user_id: None,
             recipients: vec!["role:admin".to_owned()],
-            channels: None,
-            scheduled_for: None,
-            expires_at: None,
-            dedup_key: Some("task-12-assigned".to_owned()),
             sensitive: false,
+            content: Content {
+                data: json!({"key": "ENG-12", "title": "Speed the parser up"}),
+                dedup_key: Some("task-12-assigned".to_owned()),
+                ..Content::default()
+            },
         }
     }
 }
@@ -130,8 +85,7 @@ async fn create(
     who: FromService,
     Body(input): Body<SendInternal>,
 ) -> Result<Accepted<Acceptance>> {
-    let link = input.action_url.as_deref().filter(|_| !input.sensitive);
-    let faults = check(&service, &input.data, link, input.scheduled_for, input.expires_at);
+    let faults = input.content.faults(&service, input.sensitive);
     if !faults.is_empty() {
         return Err(Problem::invalid(faults).into());
     }
@@ -140,11 +94,11 @@ async fn create(
     let mut unit = who.begin(CONTAINER, partition(organization_id, &id.to_string())).await?;
     let (addresses, people): (Vec<String>, Vec<String>) =
         input.recipients.iter().cloned().partition(|to| to.starts_with("email:"));
-    let found = service.directory.expand(organization_id, &people, input.project_id).await?;
+    let found = service.directory.expand(organization_id, &people, input.content.project_id).await?;
     let accepted = (found.people.len() + addresses.len()) as u64;
     let unknown = found.unknown.clone();
     let message = message(&service, &who.group, input, &unknown).await?;
-    let fingerprint = fingerprint(&message)?;
+    let fingerprint = service.fingerprint(&message)?;
     if let Some(first) = service.repeated(organization_id, &fingerprint).await? {
         service.count_repeat(organization_id, &first).await?;
         return unit.commit(Accepted(Acceptance { id: first, accepted, unknown })).await;
@@ -161,7 +115,7 @@ async fn message(
     unknown: &[String],
 ) -> Result<Message> {
     let topic = topics::find(&input.topic);
-    let criticality = topic.map(|topic| topic.criticality(&input.data)).unwrap_or_default();
+    let criticality = topic.map(|topic| topic.criticality(&input.content.data)).unwrap_or_default();
     let actor = match input.actor_user_id {
         Some(user_id) => Actor::new(ActorKind::User, user_id.to_string()),
         None => Actor::new(ActorKind::Service, group),
@@ -171,25 +125,11 @@ async fn message(
         criticality: input.criticality.unwrap_or(criticality),
         templated: input.title.is_none(),
         title: input.title.unwrap_or_default(),
-        topic: input.topic,
-        body: input.body,
-        data: input.data,
-        sealed: None,
         sensitive: input.sensitive,
-        action_url: input.action_url,
-        action_label: input.action_label,
-        resource: input.resource,
-        project_id: input.project_id,
-        team_id: input.team_id,
         actor: Some(actor),
         tells_actor: topic.is_some_and(|topic| topic.locked),
         recipients: input.recipients.into_iter().filter(|one| !unknown.contains(one)).collect(),
-        channels: input.channels,
-        scheduled_for: input.scheduled_for,
-        expires_at: input.expires_at,
-        dedup_key: input.dedup_key,
-        status: MessageStatus::Processing,
-        repeats: 0,
+        ..Message::new(input.topic, input.content)
     };
     if message.templated {
         let variables = variables(&message, None);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coder_core::{
-    Code, Failure, Fault, OrganizationId, Problem, ProjectId, Result, Scope, TeamId, Timestamp, UserId,
+    Code, Failure, Fault, OrganizationId, Problem, ProjectId, Result, Scope, Timestamp, UserId,
 };
 use coder_database::{Filter, Partition, Record};
 use coder_handler::Routes;
@@ -14,12 +14,13 @@ use coder_middleware::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::CONTAINER;
-use crate::accept::{fingerprint, partition, taken_is_stale};
+use crate::accept::{partition, taken_is_stale};
 use crate::catalogue::{MessageCreate, MessageInspect};
-use crate::deliver::{Category, Channel, Criticality, Delivery, DeliveryStatus, ResourceReference};
+use crate::deliver::{Category, Channel, Criticality, Delivery, DeliveryStatus};
+use crate::model::content::Content;
 use crate::model::message::{Message, MessageStatus, MessageView};
 use crate::pipeline::deliveries_of;
 use crate::service::Notifications;
@@ -41,9 +42,6 @@ pub fn routes(routes: Routes<Notifications>) -> Routes<Notifications> {
         )
 }
 
-/// Bytes that the data of a message may take.
-pub const MAX_DATA: usize = 16 * 1024;
-
 /// A message to people.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -61,50 +59,12 @@ pub struct SendMessage {
     /// One line.
     #[schemars(length(min = 1, max = 200))]
     pub title: String,
-    /// Plain text or the Markdown subset.
-    #[serde(default)]
-    #[schemars(length(max = 10_000))]
-    pub body: String,
-    /// What programs read; at most 16 KiB.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    #[schemars(with = "Option<BTreeMap<String, Value>>")]
-    pub data: Value,
-    /// A path of the application, or an address of an allowed origin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
-    pub action_url: Option<String>,
-    /// The words on the button.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 40))]
-    pub action_label: Option<String>,
-    /// What it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<ResourceReference>,
-    /// Only people who may read this project are told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub project_id: Option<ProjectId>,
-    /// The team whose defaults apply.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub team_id: Option<TeamId>,
     /// `user:<id>`, `team:<id>`, `role:<name>`.
     #[schemars(length(min = 1, max = 50), inner(regex(pattern = r"^(user|team|role):[A-Za-z0-9_-]{1,64}$")))]
     pub recipients: Vec<String>,
-    /// The only channels to use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 5))]
-    pub channels: Option<Vec<Channel>>,
-    /// Not before this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub scheduled_for: Option<Timestamp>,
-    /// Not after this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub expires_at: Option<Timestamp>,
-    /// A repeat with the same key within an hour is dropped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 200))]
-    pub dedup_key: Option<String>,
+    /// The rest, as of every message.
+    #[serde(flatten)]
+    pub content: Content,
 }
 
 fn announcement() -> String {
@@ -118,18 +78,13 @@ impl Example for SendMessage {
             category: Category::System,
             criticality: Criticality::Medium,
             title: "The build is frozen from noon".to_owned(),
-            body: "Please merge before **12:00**.".to_owned(),
-            data: Value::Null,
-            action_url: Some("/builds".to_owned()),
-            action_label: Some("Open".to_owned()),
-            resource: None,
-            project_id: None,
-            team_id: None,
             recipients: vec!["role:member".to_owned()],
-            channels: None,
-            scheduled_for: None,
-            expires_at: None,
-            dedup_key: None,
+            content: Content {
+                body: "Please merge before **12:00**.".to_owned(),
+                action_url: Some("/builds".to_owned()),
+                action_label: Some("Open".to_owned()),
+                ..Content::default()
+            },
         }
     }
 }
@@ -151,51 +106,6 @@ impl Example for Acceptance {
     }
 }
 
-/// What no schema can state of a message's times, data and link.
-pub(crate) fn check(
-    service: &Notifications,
-    data: &Value,
-    action_url: Option<&str>,
-    scheduled_for: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    if data.to_string().len() > MAX_DATA {
-        faults.push(Fault::new("/data", "too_long", "This must take at most 16 KiB as JSON."));
-    }
-    if action_url.is_some_and(|url| !leads_somewhere_safe(service, url)) {
-        let message = "This must be a path that begins with one `/`, or an address of an allowed origin.";
-        faults.push(Fault::new("/actionUrl", "not_allowed", message));
-    }
-    let now = service.now();
-    if expires_at.is_some_and(|end| end <= scheduled_for.unwrap_or(now).max(now)) {
-        faults.push(Fault::new("/expiresAt", "too_early", "This must be after the message is told."));
-    }
-    let year = jiff::SignedDuration::from_hours(366 * 24);
-    if scheduled_for.is_some_and(|due| due.duration_since(now) > year) {
-        faults.push(Fault::new("/scheduledFor", "too_late", "This must be within a year."));
-    }
-    faults
-}
-
-/// A link in a message leads into the application, or to an origin that the operator allows.
-fn leads_somewhere_safe(service: &Notifications, url: &str) -> bool {
-    if url.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-        return false;
-    }
-    if url.starts_with('/') {
-        return !url.starts_with("//");
-    }
-    let Ok(parsed) = url::Url::parse(url) else { return false };
-    let origin = parsed.origin().ascii_serialization();
-    let settings = &service.runtime.settings;
-    matches!(parsed.scheme(), "http" | "https")
-        && parsed.username().is_empty()
-        && parsed.password().is_none()
-        && (settings.allowed_origins.contains(&origin)
-            || settings.public_url.origin().ascii_serialization() == origin)
-}
-
 async fn create(
     State(service): State<Notifications>,
     who: Allowed<MessageCreate>,
@@ -205,10 +115,11 @@ async fn create(
     let id = service.runtime.ambient.new_uuid();
     let mut unit = who.begin(CONTAINER, partition(organization_id, &id.to_string())).await?;
     check_for_people(&service, &who, &input).await?;
-    let found = service.directory.expand(organization_id, &input.recipients, input.project_id).await?;
+    let found =
+        service.directory.expand(organization_id, &input.recipients, input.content.project_id).await?;
     let (accepted, unknown) = (found.people.len() as u64, found.unknown.clone());
     let message = of_person(&who, input, &unknown);
-    let fingerprint = fingerprint(&message)?;
+    let fingerprint = service.fingerprint(&message)?;
     if let Some(first) = service.repeated(organization_id, &fingerprint).await? {
         service.count_repeat(organization_id, &first).await?;
         return unit.commit(Accepted(Acceptance { id: first, accepted, unknown })).await;
@@ -223,8 +134,7 @@ async fn check_for_people(
     who: &Allowed<MessageCreate>,
     input: &SendMessage,
 ) -> Result<()> {
-    let mut faults =
-        check(service, &input.data, input.action_url.as_deref(), input.scheduled_for, input.expires_at);
+    let mut faults = input.content.faults(service, false);
     if topics::find(&input.topic).is_some() || input.topic.starts_with("security.") {
         faults.push(Fault::new(
             "/topic",
@@ -235,7 +145,7 @@ async fn check_for_people(
     if input.criticality > Criticality::High {
         faults.push(Fault::new("/criticality", "not_allowed", "People send at most `high`."));
     }
-    if let Some(project) = input.project_id
+    if let Some(project) = input.content.project_id
         && !reads(service, who, project).await?
     {
         faults.push(Fault::new("/projectId", "unknown", "There is no such project in this organization."));
@@ -252,29 +162,12 @@ async fn reads(service: &Notifications, who: &Allowed<MessageCreate>, project: P
 
 fn of_person(who: &Allowed<MessageCreate>, input: SendMessage, unknown: &[String]) -> Message {
     Message {
-        topic: input.topic,
         category: input.category,
         criticality: input.criticality,
         title: input.title,
-        body: input.body,
-        templated: false,
-        data: input.data,
-        sealed: None,
-        sensitive: false,
-        action_url: input.action_url,
-        action_label: input.action_label,
-        resource: input.resource,
-        project_id: input.project_id,
-        team_id: input.team_id,
         actor: Some(coder_middleware::unit::actor(who.context())),
-        tells_actor: false,
         recipients: input.recipients.into_iter().filter(|one| !unknown.contains(one)).collect(),
-        channels: input.channels,
-        scheduled_for: input.scheduled_for,
-        expires_at: input.expires_at,
-        dedup_key: input.dedup_key,
-        status: MessageStatus::Processing,
-        repeats: 0,
+        ..Message::new(input.topic, input.content)
     }
 }
 

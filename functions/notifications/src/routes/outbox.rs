@@ -59,7 +59,7 @@ pub struct MailView {
     pub created_at: Timestamp,
     /// The address.
     pub to: String,
-    /// One line.
+    /// One line; that of a sensitive mail is hidden with its body.
     pub subject: String,
     /// Plain text; null if it is masked or erased.
     pub text: Option<String>,
@@ -95,16 +95,16 @@ fn view(service: &Notifications, record: Record<OutboxMail>) -> Result<MailView>
     let runtime = &service.runtime;
     let masked = record.data.sensitive && record.data.has_body() && runtime.settings.is_production();
     let body = if masked { None } else { outbox::body(runtime, &record.meta.id, &record.data)? };
-    let (text, html) = match body {
-        Some(MailBody { text, html }) => (Some(text), html),
-        None => (None, None),
-    };
     let (meta, mail) = (record.meta, record.data);
+    let (subject, text, html) = match body {
+        Some(MailBody { subject, text, html }) => (subject, Some(text), html),
+        None => (mail.subject, None, None),
+    };
     Ok(MailView {
         id: meta.id,
         created_at: meta.created_at,
         to: mail.to,
-        subject: mail.subject,
+        subject,
         text,
         html,
         headers: mail.headers,

@@ -35,12 +35,16 @@ pub struct Topic {
     pub category: Category,
     /// How much it matters.
     pub weight: Weight,
-    /// Fields of the payload that hold a person's id or a list of them.
+    /// Fields of the payload that name people: an id, a list of ids, or a list of objects with a `userId` or with `type`
+    /// (`user` or `role`) and `id`.
     pub people: &'static [&'static str],
     /// Further recipients.
     pub also: &'static [&'static str],
-    /// Recipients if the payload names nobody. `lead` is the lead of the event's project.
+    /// Recipients if the payload names nobody whom the organization has. `lead` is the lead of the event's project.
     pub otherwise: &'static [&'static str],
+    /// Whether the person is not in the event's organization yet, and is told where they are at home; nothing but
+    /// inbox and e-mail there, since the organization's webhooks have no business with it.
+    pub at_home: bool,
     /// Whether nobody can switch it off for inbox and e-mail, and the person who did it is told too.
     pub locked: bool,
     /// Whether only people who are away are told.
@@ -66,6 +70,7 @@ impl Topic {
             people: &[],
             also: &[],
             otherwise: &[],
+            at_home: false,
             locked: false,
             only_when_away: false,
             resource: "",
@@ -115,6 +120,11 @@ impl Topic {
         self
     }
 
+    const fn at_home(mut self) -> Self {
+        self.at_home = true;
+        self
+    }
+
     const fn locked(mut self) -> Self {
         self.locked = true;
         self
@@ -144,7 +154,7 @@ impl Topic {
             Weight::BySeverity => match data["severity"].as_str().unwrap_or_default() {
                 "critical" | "sev1" | "p1" => Criticality::Critical,
                 "high" | "error" | "sev2" | "p2" => Criticality::High,
-                "low" | "info" | "sev4" | "p4" => Criticality::Low,
+                "low" | "info" | "debug" | "sev4" | "p4" => Criticality::Low,
                 _ => Criticality::Medium,
             },
         }
@@ -153,20 +163,16 @@ impl Topic {
     /// Who is told of an event; empty if the payload names nobody. The platform knows no roles without an
     /// organization.
     pub fn recipients(&self, event: &Event) -> Vec<String> {
-        let named: BTreeSet<String> = self
-            .people
-            .iter()
-            .flat_map(|field| ids(&event.data[*field]))
-            .map(|id| format!("user:{id}"))
-            .collect();
-        let rest = if named.is_empty() { self.otherwise } else { &[] };
-        let of_project = |recipient: &&str| match (*recipient, project_id(&event.data)) {
-            ("lead", Some(project)) => Some(format!("lead:{project}")),
-            ("lead", None) => None,
-            (recipient, _) => event.organization_id.map(|_| recipient.to_owned()),
-        };
-        let others = self.also.iter().chain(rest).filter_map(of_project);
-        named.into_iter().chain(others).collect()
+        let named: BTreeSet<String> =
+            self.people.iter().flat_map(|field| named(&event.data[*field])).collect();
+        let named: Vec<String> = named.into_iter().filter(|to| is_told(to, event)).collect();
+        let rest = if named.is_empty() { self.substitutes(event) } else { Vec::new() };
+        named.into_iter().chain(of_organization(self.also, event)).chain(rest).collect()
+    }
+
+    /// Who is told in place of people whom the organization does not have, such as an owner who left.
+    pub fn substitutes(&self, event: &Event) -> Vec<String> {
+        of_organization(self.otherwise, event).collect()
     }
 
     /// What the event is about.
@@ -233,14 +239,30 @@ pub fn actor(data: &Value) -> Option<Actor> {
     Actor::deserialize(&data["actor"]).ok()
 }
 
-fn ids(value: &Value) -> Vec<UserId> {
-    let id = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+/// Whether there can be such a recipient: a role is one of an organization.
+fn is_told(recipient: &str, event: &Event) -> bool {
+    event.organization_id.is_some() || recipient.starts_with("user:")
+}
+
+/// Recipients of the table, for an event.
+fn of_organization(list: &'static [&'static str], event: &Event) -> impl Iterator<Item = String> {
+    list.iter().filter_map(|recipient| match (*recipient, project_id(&event.data)) {
+        ("lead", project) => project.map(|project| format!("lead:{project}")),
+        (recipient, _) => is_told(recipient, event).then(|| recipient.to_owned()),
+    })
+}
+
+/// The recipients that a value of the payload names.
+fn named(value: &Value) -> Vec<String> {
+    let user = |value: &Value| value.as_str()?.parse().ok().map(|id: UserId| format!("user:{id}"));
+    let one = |value: &Value| match (value["type"].as_str(), value["id"].as_str()) {
+        (Some("user"), _) => user(&value["id"]),
+        (Some("role"), Some(name)) => Some(format!("role:{name}")),
+        _ => user(value).or_else(|| user(&value["userId"])),
+    };
     match value {
-        Value::Array(values) => {
-            // A list of people may also be a list of objects that name them.
-            values.iter().filter_map(|one| id(one).or_else(|| id(&one["userId"]))).collect()
-        }
-        one => id(one).into_iter().collect(),
+        Value::Array(values) => values.iter().filter_map(one).collect(),
+        value => one(value).into_iter().collect(),
     }
 }
 

@@ -132,6 +132,7 @@ pub const TOPICS: &[Topic] = &[
         .words("Somebody has too much to do", "It is the week {{data.week}}."),
     Topic::new("invitation.received", System, &["coder.users.invitation.sent"])
         .people(&["invitedUserId"])
+        .at_home()
         .about("invitation", "/invitations")
         .words("You are invited to an organization", "Answer the invitation while it holds."),
     Topic::new("api-key.expiring", Security, &["coder.auth.api-key.expiring"])
@@ -180,7 +181,7 @@ pub const TOPICS: &[Topic] = &[
         ),
     Topic::new("audit.alert", Security, &["coder.logging.alert.raised"])
         .by_severity()
-        .people(&["notifyUserIds"])
+        .people(&["notify"])
         .otherwise(ADMINS)
         .about("audit-alert", "/logging/alerts")
         .words("Audit alert: {{data.name}}", "{{data.count}} entries match the rule."),
@@ -297,13 +298,16 @@ pub const TOPICS: &[Topic] = &[
     .words("You are invited to a session", "It begins at {{data.scheduledAt}}."),
     Topic::new("secret.expiry-warned", Security, &["coder.secrets.expiry.warned"])
         .high()
-        .people(&["ownerId", "createdBy"])
+        .people(&["ownerId"])
         .otherwise(ADMINS)
         .about("secret", "/secrets")
-        .words("A secret ends in {{data.daysLeft}} days", "Rotate it in time."),
+        .words(
+            "{{#if data.cause}}A secret should be rotated{{else}}A secret ends in {{data.daysLeft}} days{{/if}}",
+            "Set a new value in time.",
+        ),
     Topic::new("secret.rotation-failed", Security, &["coder.secrets.rotation.failed"])
         .high()
-        .people(&["ownerId", "createdBy"])
+        .people(&["ownerId"])
         .otherwise(ADMINS)
         .about("secret", "/secrets")
         .words("A secret could not be rotated", "Attempt {{data.attempt}} failed: {{data.code}}."),
@@ -325,5 +329,8 @@ pub const TOPICS: &[Topic] = &[
         .people(&["createdBy"])
         .otherwise(ADMINS)
         .about("webhook", "/settings/webhooks")
-        .words("A webhook was switched off", "{{data.reason}}"),
+        .words(
+            "The webhook \"{{data.name}}\" was switched off",
+            "No more events are sent to it, because {{data.reason}}. Switch it on again once it is mended.",
+        ),
 ];

@@ -1,9 +1,9 @@
 //! The job that posts an event to a webhook: one attempt a run, eight over a day.
 
-use coder_core::{Failure, OrganizationId, Result};
+use coder_core::{OrganizationId, Result};
 use coder_database::Record;
-use coder_handler::Invocation;
 use coder_handler::events::JobRun;
+use coder_handler::{Invocation, retry_stale};
 use coder_jobs::JobFault;
 use coder_outbound::OutboundError;
 use serde::Deserialize;
@@ -13,10 +13,9 @@ use url::Url;
 use super::{WEBHOOK, WebhookInput, deliveries, place_of, sealer, sign, webhooks};
 use crate::CONTAINER;
 use crate::accept::partition;
-use crate::deliver::{Category, Criticality};
-use crate::model::message::{Message, MessageStatus};
+use crate::model::message::MessageStatus;
 use crate::model::webhook::{MAX_FAILURES, Webhook, WebhookAttempt, WebhookDelivery, WebhookDeliveryStatus};
-use crate::service::{Notifications, retried};
+use crate::service::Notifications;
 
 /// Seconds between one attempt and the next; the eighth is the last, a day after the first.
 const PAUSES: [i64; 7] = [30, 120, 600, 1800, 2 * 3600, 6 * 3600, 15 * 3600];
@@ -145,7 +144,7 @@ async fn conclude(
     run.commit(unit).await
 }
 
-/// Counts failures in a row on the webhook. Too many, or `410`, switch it off, and its creator hears of it.
+/// Counts failures in a row on the webhook. Too many, or `410`, switch it off; of the event its creator hears.
 async fn count(
     service: &Notifications,
     run: &Invocation,
@@ -153,27 +152,24 @@ async fn count(
     made: &WebhookAttempt,
 ) -> Result<()> {
     let place = Webhook::partition(input.organization_id);
-    let disabled = retried(|| async {
+    retry_stale(|| async {
         let found = webhooks(service).find(&place, &input.webhook_id).await?;
-        let Some(before) = found.filter(|hook| hook.data.enabled) else { return Ok(None) };
+        let Some(before) = found.filter(|hook| hook.data.enabled) else { return Ok(()) };
         let hook = counted(&before.data, made);
         if hook == before.data {
-            return Ok(None);
+            return Ok(());
         }
         let mut unit = run.begin(CONTAINER, place.clone()).without_audit();
         if let Some(reason) = &hook.disabled_reason {
-            let about = json!({"webhookId": input.webhook_id, "reason": reason});
+            let about = json!({
+                "webhookId": input.webhook_id, "name": hook.name, "reason": reason, "createdBy": before.meta.created_by,
+            });
             unit.emit("webhook.disabled", &input.webhook_id, about);
         }
-        let (record, _) = unit.replace(&before, hook)?;
-        run.commit(unit).await?;
-        Ok(Some(record).filter(|record| !record.data.enabled))
+        unit.replace(&before, hook)?;
+        run.commit(unit).await
     })
-    .await?;
-    match disabled {
-        Some(hook) => tell_creator(service, run, input.organization_id, &hook).await,
-        None => Ok(()),
-    }
+    .await
 }
 
 fn counted(before: &Webhook, made: &WebhookAttempt) -> Webhook {
@@ -188,51 +184,6 @@ fn counted(before: &Webhook, made: &WebhookAttempt) -> Webhook {
         (hook.enabled, hook.disabled_reason) = (false, reason);
     }
     hook
-}
-
-/// A message to whoever made the webhook.
-async fn tell_creator(
-    service: &Notifications,
-    run: &Invocation,
-    organization_id: OrganizationId,
-    hook: &Record<Webhook>,
-) -> Result<()> {
-    let reason = hook.data.disabled_reason.clone().unwrap_or_default();
-    let message = Message {
-        topic: "webhook.disabled".to_owned(),
-        category: Category::System,
-        criticality: Criticality::High,
-        title: format!("The webhook \"{}\" was switched off", hook.data.name),
-        body: format!(
-            "No more events are sent to it, because {reason}. Switch it on again once it is mended."
-        ),
-        templated: false,
-        data: json!({"webhookId": hook.meta.id}),
-        sealed: None,
-        sensitive: false,
-        action_url: None,
-        action_label: None,
-        resource: None,
-        project_id: None,
-        team_id: None,
-        actor: None,
-        tells_actor: true,
-        recipients: vec![format!("user:{}", hook.meta.created_by)],
-        channels: None,
-        scheduled_for: None,
-        expires_at: None,
-        dedup_key: Some(format!("webhook.disabled {} {}", hook.meta.id, hook.meta.etag)),
-        status: MessageStatus::Processing,
-        repeats: 0,
-    };
-    let fingerprint = crate::accept::fingerprint(&message)?;
-    let id = service.runtime.ambient.new_uuid();
-    let mut unit = run.begin(CONTAINER, partition(Some(organization_id), &id.to_string())).without_audit();
-    service.stage(&mut unit, id, &fingerprint, message)?;
-    match run.commit(unit).await {
-        Err(failure) if crate::deliver::is_taken(&failure) => Ok::<(), Failure>(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]

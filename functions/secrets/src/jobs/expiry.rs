@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{due, unless_stale};
 use crate::model::{CONTAINER, Secret, SecretState};
 use crate::service::Secrets;
-use crate::service::write::event;
+use crate::service::write::{event, owner_id};
 
 /// Days before the end at which a warning is sent, nearest last.
 const WARNINGS: [i64; 4] = [30, 14, 7, 1];
@@ -47,7 +47,7 @@ async fn warn(run: &Invocation, partition: Partition, before: &Record<Secret>, d
     let mut unit = run.begin(CONTAINER, partition).without_audit();
     unit.replace(before, Secret { warned_days: Some(step), ..before.data.clone() })?;
     let id = &before.meta.id;
-    unit.emit("expiry.warned", id, json!({"secretId": id, "daysLeft": days}));
+    unit.emit("expiry.warned", id, json!({"secretId": id, "daysLeft": days, "ownerId": owner_id(before)}));
     run.commit(unit).await
 }
 

@@ -16,6 +16,9 @@ use crate::service::Secrets;
 use crate::service::limits::bound_to;
 use crate::value::Kind;
 
+/// The job's name.
+pub const REENCRYPT: &str = "reencrypt";
+
 /// Versions that are read at a time.
 const PAGE: u32 = 100;
 

@@ -12,7 +12,7 @@ use crate::model::rotation::MOST_FAILURES;
 use crate::model::{CONTAINER, RotationMode, RotationState, Secret, SecretState};
 use crate::service::Secrets;
 use crate::service::webhook::Call;
-use crate::service::write::{NewVersion, tenant};
+use crate::service::write::{NewVersion, owner_id, tenant};
 
 /// Hours that a receiver has to set the new value; then it is told again.
 const ANSWER_HOURS: i64 = 1;
@@ -42,7 +42,8 @@ async fn remind(run: &Invocation, partition: Partition, before: &Record<Secret>)
     };
     unit.replace(before, Secret { rotation_state: state, ..before.data.clone() })?;
     let id = &before.meta.id;
-    unit.emit("expiry.warned", id, json!({"secretId": id, "daysLeft": 0, "cause": "rotation"}));
+    let data = json!({"secretId": id, "daysLeft": 0, "cause": "rotation", "ownerId": owner_id(before)});
+    unit.emit("expiry.warned", id, data);
     run.commit(unit).await
 }
 
@@ -114,7 +115,10 @@ async fn fail(run: &Invocation, partition: Partition, before: &Record<Secret>, c
     let (attempt, given_up) = (state.failures, state.failures >= MOST_FAILURES);
     unit.replace(before, Secret { rotation_state: state, ..before.data.clone() })?;
     let id = &before.meta.id;
-    let data = json!({"secretId": id, "attempt": attempt, "code": code, "givenUp": given_up});
+    let owner_id = owner_id(before);
+    let data = json!({
+        "secretId": id, "attempt": attempt, "code": code, "givenUp": given_up, "ownerId": owner_id,
+    });
     unit.emit("rotation.failed", id, data);
     run.commit(unit).await
 }

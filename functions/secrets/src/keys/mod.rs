@@ -4,11 +4,10 @@ mod cache;
 
 use std::sync::Arc;
 
-use coder_config::Environment;
 use coder_core::{Failure, Result, Timestamp};
 use coder_database::{Operation, Partition, Patch, Record, Repository, Transaction};
 use coder_middleware::Runtime;
-use coder_vault::{DataKey, KeyVault, LocalKeyVault, NoKeyVault, VaultError, WrappedKey};
+use coder_vault::{DataKey, KeyVault, VaultError, WrappedKey};
 use jiff::SignedDuration;
 
 use crate::model::{CONTAINER, DataKeyRecord, DataKeyState, KeyRing};
@@ -40,17 +39,6 @@ pub struct DataKeys {
     pub records: Repository<DataKeyRecord>,
     runtime: Arc<Runtime>,
     cache: KeyCache,
-}
-
-/// The vault that the settings name. In production a missing master key is a fault of the set-up that no key made up
-/// on the spot may hide.
-pub fn vault(runtime: &Runtime) -> Arc<dyn KeyVault> {
-    let settings = &runtime.settings;
-    if settings.environment == Environment::Production && settings.master_key.is_none() {
-        Arc::new(NoKeyVault)
-    } else {
-        Arc::new(LocalKeyVault::new(&runtime.master, runtime.ambient.clone()))
-    }
 }
 
 impl DataKeys {

@@ -2,6 +2,7 @@
 //! whole import happens within the request.
 
 use coder_core::{Code, Failure, Problem, Result};
+use coder_handler::retry_stale;
 use coder_middleware::NoContent;
 use coder_vault::Zeroizing;
 use schemars::JsonSchema;
@@ -18,9 +19,6 @@ use crate::value::{Kind, SecretValue};
 
 /// Items of one import.
 pub const MOST_ITEMS: usize = 500;
-
-/// How often one item is tried against other writers.
-const TRIES: u32 = 8;
 
 /// How the text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -139,13 +137,7 @@ impl Secrets {
     }
 
     async fn import_one(&self, asker: &Asker, item: &Item, to: &Destination) -> Result<Done> {
-        let mut tries = 0;
-        loop {
-            match self.try_import(asker, item, to).await {
-                Err(Failure::Stale) if tries < TRIES => tries += 1,
-                outcome => return outcome,
-            }
-        }
+        retry_stale(|| self.try_import(asker, item, to)).await
     }
 
     async fn try_import(&self, asker: &Asker, item: &Item, to: &Destination) -> Result<Done> {

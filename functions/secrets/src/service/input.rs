@@ -45,30 +45,13 @@ pub(crate) fn default_scope() -> SecretScope {
     SecretScope::Organization
 }
 
-/// A new secret.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NewSecret {
-    /// The name, unique in its place whatever its case.
-    #[schemars(regex(pattern = NAME))]
-    pub name: String,
+/// What can be said of a secret at any time.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Details {
     /// What it is for.
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
-    /// What shape the value has; cannot be changed later.
-    pub kind: Kind,
-    /// The value.
-    pub value: SecretValue,
-    /// For whom it is; cannot be changed later.
-    #[serde(default = "default_scope")]
-    pub scope: SecretScope,
-    /// The team or project; left out for the organization and for oneself.
-    #[schemars(length(max = 36))]
-    pub scope_id: Option<String>,
-    /// The environment; cannot be changed later.
-    #[serde(default = "default_environment")]
-    #[schemars(regex(pattern = ENVIRONMENT))]
-    pub environment: String,
     /// The folder.
     #[serde(default = "default_folder")]
     #[schemars(length(max = 256), regex(pattern = FOLDER))]
@@ -77,7 +60,7 @@ pub struct NewSecret {
     #[serde(default = "default_max_versions")]
     #[schemars(range(min = 1, max = 100))]
     pub max_versions: u32,
-    /// When its time is over; in the future. A certificate's own end takes its place.
+    /// When its time is over; in the future. A certificate's own end takes its place when it is made.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires_at: Option<Timestamp>,
     /// How new values come about.
@@ -97,6 +80,48 @@ pub struct NewSecret {
     /// Whether the platform's services may use it without a person's rights; for admins.
     #[serde(default)]
     pub system_use: bool,
+}
+
+impl Default for Details {
+    fn default() -> Self {
+        Self {
+            description: None,
+            folder: default_folder(),
+            max_versions: default_max_versions(),
+            expires_at: None,
+            rotation: Rotation::default(),
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            require_reason: false,
+            system_use: false,
+        }
+    }
+}
+
+/// A new secret.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewSecret {
+    /// The name, unique in its place whatever its case.
+    #[schemars(regex(pattern = NAME))]
+    pub name: String,
+    /// What shape the value has; cannot be changed later.
+    pub kind: Kind,
+    /// The value.
+    pub value: SecretValue,
+    /// For whom it is; cannot be changed later.
+    #[serde(default = "default_scope")]
+    pub scope: SecretScope,
+    /// The team or project; left out for the organization and for oneself.
+    #[schemars(length(max = 36))]
+    pub scope_id: Option<String>,
+    /// The environment; cannot be changed later.
+    #[serde(default = "default_environment")]
+    #[schemars(regex(pattern = ENVIRONMENT))]
+    pub environment: String,
+    /// All that can be changed later.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 /// The states that a client can set.
@@ -114,60 +139,28 @@ pub enum WritableState {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretWrite {
-    /// What it is for.
-    #[schemars(length(max = 1000))]
-    pub description: Option<String>,
-    /// The folder.
-    #[serde(default = "default_folder")]
-    #[schemars(length(max = 256), regex(pattern = FOLDER))]
-    pub folder: String,
     /// Whether it is in use.
     #[serde(default)]
     pub state: WritableState,
-    /// Versions whose values are kept.
-    #[serde(default = "default_max_versions")]
-    #[schemars(range(min = 1, max = 100))]
-    pub max_versions: u32,
-    /// When its time is over; in the future.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub expires_at: Option<Timestamp>,
-    /// How new values come about.
-    #[serde(default)]
-    pub rotation: Rotation,
-    /// For finding.
-    #[serde(default)]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
-    pub tags: Vec<String>,
-    /// Whatever else is to be known; keys up to 64 characters, texts up to 256.
-    #[serde(default)]
-    #[schemars(extend("maxProperties" = 20))]
-    pub metadata: BTreeMap<String, String>,
-    /// Whether seeing the value needs a reason.
-    #[serde(default)]
-    pub require_reason: bool,
-    /// Whether the platform's services may use it without a person's rights; for admins.
-    #[serde(default)]
-    pub system_use: bool,
+    /// All that can be said when it is made, too.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 impl Example for NewSecret {
     fn example() -> Self {
         Self {
             name: "STRIPE_KEY".to_owned(),
-            description: Some("For payments".to_owned()),
             kind: Kind::ApiKey,
             value: SecretValue::example(),
             scope: SecretScope::Organization,
             scope_id: None,
             environment: default_environment(),
-            folder: default_folder(),
-            max_versions: default_max_versions(),
-            expires_at: None,
-            rotation: Rotation::default(),
-            tags: vec!["payments".to_owned()],
-            metadata: BTreeMap::new(),
-            require_reason: false,
-            system_use: false,
+            details: Details {
+                description: Some("For payments".to_owned()),
+                tags: vec!["payments".to_owned()],
+                ..Details::default()
+            },
         }
     }
 }
@@ -181,10 +174,9 @@ impl Example for SecretWrite {
 impl From<&Secret> for SecretWrite {
     fn from(secret: &Secret) -> Self {
         let disabled = secret.state == SecretState::Disabled;
-        Self {
+        let details = Details {
             description: secret.description.clone(),
             folder: secret.folder.clone(),
-            state: if disabled { WritableState::Disabled } else { WritableState::Active },
             max_versions: secret.max_versions,
             expires_at: secret.expires_at,
             rotation: secret.rotation.clone(),
@@ -192,7 +184,8 @@ impl From<&Secret> for SecretWrite {
             metadata: secret.metadata.clone(),
             require_reason: secret.require_reason,
             system_use: secret.system_use,
-        }
+        };
+        Self { state: if disabled { WritableState::Disabled } else { WritableState::Active }, details }
     }
 }
 
@@ -247,23 +240,12 @@ impl Secrets {
     /// The secret that the input asks for, and its value; or everything that is wrong with the input.
     pub(crate) async fn checked(&self, asker: &Asker, input: NewSecret) -> Result<(Secret, SecretValue)> {
         let target = self.target(asker, input.scope, input.scope_id).await?;
-        self.check_system_use(asker, input.system_use).await?;
+        self.check_system_use(asker, input.details.system_use).await?;
         let mut faults = input.value.faults(input.kind, "/value");
         let mut secret = blank(&target, input.name, input.kind);
         secret.environment = input.environment;
-        let write = SecretWrite {
-            description: input.description,
-            folder: input.folder,
-            state: WritableState::Active,
-            max_versions: input.max_versions,
-            expires_at: input.expires_at,
-            rotation: input.rotation,
-            tags: input.tags,
-            metadata: input.metadata,
-            require_reason: input.require_reason,
-            system_use: input.system_use,
-        };
-        faults.extend(self.faults(&secret, &write).await);
+        let write = SecretWrite { state: WritableState::Active, details: input.details };
+        faults.extend(self.faults(&secret, &write.details).await);
         if faults.is_empty() {
             Ok((apply(secret, write, self.now()), input.value))
         } else {
@@ -282,8 +264,8 @@ impl Secrets {
             let detail = "The secret is deleted; restore it first.";
             return Err(Problem::new(Code::InvalidState, detail).into());
         }
-        self.check_system_use(asker, write.system_use && !before.data.system_use).await?;
-        let faults = self.faults(&before.data, &write).await;
+        self.check_system_use(asker, write.details.system_use && !before.data.system_use).await?;
+        let faults = self.faults(&before.data, &write.details).await;
         if faults.is_empty() {
             Ok(apply(before.data.clone(), write, self.now()))
         } else {
@@ -301,7 +283,7 @@ impl Secrets {
         }
     }
 
-    async fn faults(&self, before: &Secret, write: &SecretWrite) -> Vec<Fault> {
+    async fn faults(&self, before: &Secret, write: &Details) -> Vec<Fault> {
         let mut faults = text_faults(write);
         let expires = write.expires_at.filter(|_| write.expires_at != before.expires_at);
         if expires.is_some_and(|end| end <= self.now()) {
@@ -332,7 +314,7 @@ impl Secrets {
     }
 }
 
-fn text_faults(write: &SecretWrite) -> Vec<Fault> {
+fn text_faults(write: &Details) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut refused = |pointer: String| {
         faults.push(Fault::new(
@@ -367,23 +349,25 @@ fn text_faults(write: &SecretWrite) -> Vec<Fault> {
 
 /// A secret with everything left at its default.
 pub(crate) fn blank(target: &Target, name: String, kind: Kind) -> Secret {
+    let Details { description, folder, max_versions, expires_at, rotation, tags, metadata, .. } =
+        Details::default();
     Secret {
         folded_name: name.to_ascii_lowercase(),
         name,
-        description: None,
+        description,
         kind,
         scope: target.scope,
         scope_id: target.scope_id.clone(),
         environment: default_environment(),
-        folder: default_folder(),
+        folder,
         state: SecretState::Active,
         current_version: 0,
-        max_versions: default_max_versions(),
-        expires_at: None,
-        rotation: Rotation::default(),
+        max_versions,
+        expires_at,
+        rotation,
         rotation_state: RotationState::default(),
-        tags: Vec::new(),
-        metadata: BTreeMap::new(),
+        tags,
+        metadata,
         require_reason: false,
         system_use: false,
         fingerprint: String::new(),
@@ -395,36 +379,62 @@ pub(crate) fn blank(target: &Target, name: String, kind: Kind) -> Secret {
     }
 }
 
-fn apply(before: Secret, write: SecretWrite, now: Timestamp) -> Secret {
-    let over = write.expires_at.is_some_and(|end| end <= now);
-    let state = match write.state {
+fn apply(before: Secret, SecretWrite { state, details }: SecretWrite, now: Timestamp) -> Secret {
+    let over = details.expires_at.is_some_and(|end| end <= now);
+    let state = match state {
         WritableState::Disabled => SecretState::Disabled,
         WritableState::Active if over => SecretState::Expired,
         WritableState::Active => SecretState::Active,
     };
-    let rotation_state = if write.rotation == before.rotation {
+    let rotation_state = if details.rotation == before.rotation {
         before.rotation_state.clone()
     } else {
         RotationState {
             last_rotated_at: before.rotation_state.last_rotated_at,
-            next_rotation_at: write.rotation.next_after(now),
+            next_rotation_at: details.rotation.next_after(now),
             ..RotationState::default()
         }
     };
     Secret {
-        warned_days: before.warned_days.filter(|_| write.expires_at == before.expires_at),
-        overfull: before.overfull || write.max_versions < before.max_versions,
-        description: write.description,
-        folder: write.folder,
+        warned_days: before.warned_days.filter(|_| details.expires_at == before.expires_at),
+        overfull: before.overfull || details.max_versions < before.max_versions,
+        description: details.description,
+        folder: details.folder,
         state,
-        max_versions: write.max_versions,
-        expires_at: write.expires_at,
-        rotation: write.rotation,
+        max_versions: details.max_versions,
+        expires_at: details.expires_at,
+        rotation: details.rotation,
         rotation_state,
-        tags: write.tags,
-        metadata: write.metadata,
-        require_reason: write.require_reason,
-        system_use: write.system_use,
+        tags: details.tags,
+        metadata: details.metadata,
+        require_reason: details.require_reason,
+        system_use: details.system_use,
         ..before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coder_middleware::schema;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bodies_share_their_details_and_stay_closed() {
+        for (schema, own) in [
+            (schema::for_validation::<NewSecret>(), 6),
+            (schema::for_openapi::<NewSecret>(), 6),
+            (schema::for_validation::<SecretWrite>(), 1),
+            (schema::for_openapi::<SecretWrite>(), 1),
+        ] {
+            assert_eq!(schema["additionalProperties"], json!(false), "{schema:#}");
+            assert_eq!(schema["properties"].as_object().unwrap().len(), own + 9, "{schema:#}");
+            assert!(schema.get("allOf").is_none() && schema.get("unevaluatedProperties").is_none());
+        }
+        let mut body = json!(SecretWrite::example());
+        assert_eq!(json!(serde_json::from_value::<SecretWrite>(body.clone()).unwrap()), body);
+        body["value"] = json!("x");
+        assert!(serde_json::from_value::<SecretWrite>(body).is_err());
     }
 }

@@ -20,7 +20,7 @@ use coder_handler::Peers;
 use coder_middleware::Runtime;
 use coder_vault::{KeyVault, Zeroizing};
 
-use crate::keys::{self, DataKeys};
+use crate::keys::DataKeys;
 use crate::model::{AccessRecord, CONTAINER, Grant, Secret, Tally, Version};
 use crate::service::webhook::Webhooks;
 
@@ -64,7 +64,7 @@ impl Deref for Secrets {
 impl Secrets {
     /// The service of a group that starts.
     pub fn new(runtime: Arc<Runtime>, peers: Arc<Peers>) -> Self {
-        let vault = keys::vault(&runtime);
+        let vault = runtime.vault.clone();
         Self::with_vault(runtime, peers, vault)
     }
 

@@ -1,6 +1,6 @@
 //! New secrets and new versions.
 
-use coder_core::{Code, Failure, OrganizationId, Problem, Result, Timestamp};
+use coder_core::{Code, Failure, OrganizationId, Problem, Result, Timestamp, UserId};
 use coder_database::{Direction, Filter, Query, Record, Transaction};
 use coder_vault::Ciphertext;
 use jiff::SignedDuration;
@@ -57,6 +57,11 @@ pub(crate) fn event(secret: &Record<Secret>) -> serde_json::Value {
     json!({
         "secretId": secret.meta.id, "name": name, "scope": scope, "scopeId": scope_id, "environment": environment,
     })
+}
+
+/// Who hears of a secret's troubles: the person whose own it is, else whoever made it, unless that was an API key.
+pub(crate) fn owner_id(secret: &Record<Secret>) -> Option<UserId> {
+    secret.data.owner().or_else(|| secret.meta.created_by.parse().ok())
 }
 
 pub(crate) fn tenant(unit: &Transaction) -> Result<OrganizationId> {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coder_core::{OrganizationId, Result, Timestamp};
 use coder_database::Filter;
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use serde_json::json;
 
 use crate::decimal::{Decimal, Quantity};
 use crate::model::{Alert, AlertKind, AlertState, Severity};
 use crate::period::{Granularity, Period, Span, days_before};
 use crate::series::Whose;
-use crate::service::{Acting, COST, Named, Setup, Usage, everywhere, owner};
+use crate::service::{COST, Named, Setup, Usage, everywhere, owner};
 use crate::totals::Totals;
 
 /// Days that a day is compared with.
@@ -58,7 +58,7 @@ async fn look(usage: &Usage, run: &Invocation, organization_id: OrganizationId, 
                 "day": day.from,
             });
             let event = Some(("anomaly.detected", event));
-            usage.open_alert(Acting::Job(run), organization_id, alert, event).await?;
+            usage.open_alert(Cause::Job(run), organization_id, alert, event).await?;
         }
     }
     Ok(())

@@ -2,14 +2,14 @@
 
 use coder_core::{OrganizationId, Result, Timestamp};
 use coder_database::{Filter, Record};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use serde_json::{Value, json};
 
 use crate::decimal::{Decimal, Quantity};
 use crate::model::{Alert, AlertKind, AlertState, Budget, Severity};
 use crate::pattern::covers;
 use crate::period::Span;
-use crate::service::{Acting, Ask, COST, Figures, Rule, Usage, everywhere, owner};
+use crate::service::{Ask, COST, Figures, Rule, Usage, everywhere, owner};
 
 /// The part of a period, one in so many, from which on its end is forecast.
 const FORECAST_FROM: i128 = 10;
@@ -41,7 +41,7 @@ async fn look(
         let alert = alert(budget, &spending, AlertKind::BudgetThreshold, severity, spending.spent, value);
         let name = if exceeded { "budget.exceeded" } else { "budget.warned" };
         let event = (name, event(budget, &spending, percent));
-        usage.open_alert(Acting::Job(run), organization_id, alert, Some(event)).await?;
+        usage.open_alert(Cause::Job(run), organization_id, alert, Some(event)).await?;
     }
     let projected = spending.projected.filter(|projected| budget.data.forecast_alert && *projected > amount);
     if let Some(projected) = projected {
@@ -49,7 +49,7 @@ async fn look(
         let mut event = event(budget, &spending, percent);
         event["projectedMinor"] = json!(projected.rounded());
         let event = ("budget.warned", event);
-        usage.open_alert(Acting::Job(run), organization_id, alert, Some(event)).await?;
+        usage.open_alert(Cause::Job(run), organization_id, alert, Some(event)).await?;
     }
     Ok(())
 }

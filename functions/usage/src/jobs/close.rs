@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use coder_core::Result;
 use coder_database::Filter;
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use serde_json::json;
 
 use crate::period::{Granularity, Month, days_after};
 use crate::series;
-use crate::service::{Acting, Usage, everywhere, owner};
+use crate::service::{Usage, everywhere, owner};
 
 /// Days that a month stays open for late events.
 const OPEN_DAYS: i64 = 2;
@@ -33,7 +33,7 @@ pub async fn close(usage: Usage, run: Invocation) -> Result<()> {
         }
     }
     for (month, organization_id) in open {
-        usage.close(Acting::Job(&run), organization_id, month).await?;
+        usage.close(Cause::Job(&run), organization_id, month).await?;
     }
     Ok(())
 }

@@ -7,11 +7,11 @@ use coder_database::claim::{Claim, claim_id};
 use coder_database::{
     Entity, Filter, Operation, Partition, Query, Record, Repository, StoreError, Transaction,
 };
-use coder_handler::Invocation;
+use coder_handler::{Invocation, retry_stale};
 use serde_json::json;
 
 use crate::model::{Alert, CONTAINER, Counter, QUOTA_CLAIM, Reservation, Subject, UsageEvent};
-use crate::service::{Usage, everywhere, retried, taken_is_stale};
+use crate::service::{Usage, everywhere, taken_is_stale};
 
 /// Documents that one transaction takes; each can need two operations.
 const BATCH: usize = 40;
@@ -57,7 +57,7 @@ pub(crate) async fn person(usage: &Usage, run: &Invocation, user_id: UserId) -> 
     })
     .await?;
     for (partition, quota) in everywhere(&usage.quotas, &run.job, Filter::eq("scopeId", id.as_str())).await? {
-        retried(|| forget_quota(usage, run, &partition, &quota.meta.id)).await?;
+        retry_stale(|| forget_quota(usage, run, &partition, &quota.meta.id)).await?;
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ async fn rewrite<T: Entity>(
     for (partition, found) in everywhere(repository, &run.job, filter.clone()).await? {
         let name = names.of(run, &partition);
         let id = found.meta.id;
-        retried(|| async {
+        retry_stale(|| async {
             let Some(record) = repository.find(&partition, &id).await? else { return Ok(()) };
             let body = serde_json::to_value(&record).map_err(Failure::internal)?;
             if !filter.matches(&body) {

@@ -2,11 +2,11 @@
 
 use coder_core::Result;
 use coder_database::Filter;
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation, retry_stale_up_to};
 use serde_json::json;
 
 use crate::model::ReservationState;
-use crate::service::{Acting, Usage, everywhere, owner, retried};
+use crate::service::{TRIES, Usage, everywhere, owner};
 
 /// Ends reservations whose time is over, and frees what they held.
 pub async fn expire(usage: Usage, run: Invocation) -> Result<()> {
@@ -15,8 +15,10 @@ pub async fn expire(usage: Usage, run: Invocation) -> Result<()> {
     for (partition, reservation) in everywhere(&usage.reservations, &run.job, held).await? {
         let organization_id = owner(&partition)?;
         let id = &reservation.meta.id;
-        retried(|| usage.end_reservation(Acting::Job(&run), organization_id, id, ReservationState::Expired))
-            .await?;
+        retry_stale_up_to(TRIES, || {
+            usage.end_reservation(Cause::Job(&run), organization_id, id, ReservationState::Expired)
+        })
+        .await?;
     }
     Ok(())
 }

@@ -5,17 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coder_core::{Failure, OrganizationId, Result};
 use coder_database::{Filter, Partition, Query, Record};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation, retry_stale};
 use serde_json::json;
 
-use crate::model::{Aggregation, Counter, UsageEvent, month, shard};
+use crate::model::{Aggregation, CONTAINER, Counter, UsageEvent, month, shard};
 use crate::period::{Granularity, Month, Period, Span, days_before};
 use crate::series::{SHARDS, Whose};
 use crate::service::plan::{Change, change, whose_counters};
-use crate::service::{Acting, Checked, Named, Setup, Usage, everywhere, owner, taken_is_stale};
-
-/// How often an organization is tried while events come in late.
-const TRIES: u32 = 5;
+use crate::service::{Checked, Named, Setup, Usage, everywhere, owner, taken_is_stale};
 
 /// Counts yesterday again.
 pub async fn reconcile(usage: Usage, run: Invocation) -> Result<()> {
@@ -30,17 +27,12 @@ pub async fn reconcile(usage: Usage, run: Invocation) -> Result<()> {
     }
     let events = begun.and(ended);
     for organization_id in organizations {
-        let mut tries = 0;
-        loop {
-            match recount(&usage, &run, organization_id, day, &events).await {
-                Err(Failure::Stale) if tries < TRIES => tries += 1,
-                // Events still come in; whatever is wrong is found by somebody who looks at the log.
-                Err(Failure::Stale) => {
-                    tracing::warn!(organization.id = %organization_id, "a day could not be counted again");
-                    break;
-                }
-                outcome => break outcome?,
+        match retry_stale(|| recount(&usage, &run, organization_id, day, &events)).await {
+            // Events still come in; whatever is wrong is found by somebody who looks at the log.
+            Err(Failure::Stale) => {
+                tracing::warn!(organization.id = %organization_id, "a day could not be counted again");
             }
+            outcome => outcome?,
         }
     }
     Ok(())
@@ -131,11 +123,11 @@ async fn correct(
         }
     }
     tracing::error!(?partition, counter = id, ?values, "a counter was wrong and is put right");
-    let mut unit = Acting::Job(run).begin(partition.clone()).without_audit();
+    let mut unit = Cause::Job(run).begin(CONTAINER, partition.clone()).without_audit();
     match (have, want) {
         (Some(have), _) => drop(unit.replace(have, Counter { values, ..have.data.clone() })?),
         (None, Some(want)) => want.write(&mut unit, id.to_owned(), None)?,
         (None, None) => return Ok(()),
     }
-    Acting::Job(run).commit(unit).await.map_err(taken_is_stale)
+    Cause::Job(run).commit(unit).await.map_err(taken_is_stale)
 }

@@ -3,11 +3,11 @@
 
 use coder_core::{OrganizationId, Result, Timestamp};
 use coder_database::{Filter, Record};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use serde_json::Value;
 
 use crate::model::{Alert, AlertKind, QuotaScope, Subject, config};
-use crate::service::{Acting, Ask, Rule, Usage, everywhere, owner, quota_event, thresholds};
+use crate::service::{Ask, Rule, Usage, everywhere, owner, quota_event, thresholds};
 
 /// Resolves and opens alerts of quotas.
 pub async fn roll(usage: Usage, run: Invocation) -> Result<()> {
@@ -18,7 +18,7 @@ pub async fn roll(usage: Usage, run: Invocation) -> Result<()> {
     for (partition, quota) in everywhere(&usage.quotas, &run.job, Filter::eq("active", true)).await? {
         if quota.data.scope != QuotaScope::EachUser {
             let rule = Rule::of_quota(&quota);
-            usage.warn(Acting::Job(&run), owner(&partition)?, &rule, &Ask::default(), usage.now()).await?;
+            usage.warn(Cause::Job(&run), owner(&partition)?, &rule, &Ask::default(), usage.now()).await?;
         }
     }
     Ok(())
@@ -49,7 +49,7 @@ async fn settle(
         None => return Ok(()),
     };
     let event = event.filter(|_| data.kind == AlertKind::QuotaExceeded).map(|event| ("quota.reset", event));
-    usage.resolve_alert(Acting::Job(run), organization_id, alert, event).await
+    usage.resolve_alert(Cause::Job(run), organization_id, alert, event).await
 }
 
 fn is_over(alert: &Alert, now: Timestamp) -> bool {

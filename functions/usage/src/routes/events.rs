@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coder_core::{Code, Failure, ProjectId, Result, TeamId, Timestamp, UserId};
 use coder_database::{Filter, Partition, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{Accepted, Access as _, Allowed, Body, Example, Filters, Json, List, PageOf, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::catalogue::{EventCreate, EventRead};
 use crate::decimal::{Decimal, Quantity};
 use crate::model::{CONTAINER, Dimensions, Subject, UsageEvent, config};
 use crate::period::{Period, days_before};
-use crate::service::{Acting, Incoming, Outcome, Usage};
+use crate::service::{Incoming, Outcome, Usage};
 
 /// The longest range of a list, in days.
 const MAX_RANGE_DAYS: i64 = 31;
@@ -176,7 +176,7 @@ async fn report(
             }
         }
     }
-    let outcomes = usage.ingest(Acting::Request(who.context()), who.organization_id, events).await?;
+    let outcomes = usage.ingest(Cause::Request(who.context()), who.organization_id, events).await?;
     for (index, found) in places.into_iter().zip(outcomes) {
         match found {
             Outcome::Accepted => outcome.accepted += 1,

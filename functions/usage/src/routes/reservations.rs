@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coder_core::{Code, Failure, Problem, Result, Timestamp};
 use coder_database::Record;
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes, retry_stale_up_to};
 use coder_middleware::{Access as _, Body, Created, Example, Json, Path, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::decimal::Quantity;
 use crate::model::{
     Action, CONTAINER, Dimensions, Reservation, ReservationId, ReservationState, Subject, config,
 };
-use crate::service::{Acting, Ask, Outcome, TRIES, Usage, hold, retried, taken_is_stale, verdict};
+use crate::service::{Ask, Outcome, TRIES, Usage, hold, taken_is_stale, verdict};
 
 /// How long a reservation lasts unless said otherwise, in seconds.
 const LASTS_SECONDS: u32 = 300;
@@ -203,7 +203,7 @@ async fn commit(
     // The use happened, whatever became of the reservation. It is counted before the hold goes.
     if let Some(event) = input.event {
         let event = event.into();
-        let outcomes = usage.ingest(Acting::Request(who.context()), who.organization_id, vec![event]).await?;
+        let outcomes = usage.ingest(Cause::Request(who.context()), who.organization_id, vec![event]).await?;
         if let Some(Outcome::Rejected(code)) = outcomes.first() {
             return Err(Problem::fault("/event", code, format!("The event does not count: {code}.")).into());
         }
@@ -244,9 +244,9 @@ async fn end(
     id: ReservationId,
     state: ReservationState,
 ) -> Result<Record<Reservation>> {
-    let (by, id) = (Acting::Request(who.context()), id.to_string());
+    let (by, id) = (Cause::Request(who.context()), id.to_string());
     let now = usage.now();
-    let ended = retried(|| async {
+    let ended = retry_stale_up_to(TRIES, || async {
         let before = usage.reservations.get(&config(who.organization_id), &id).await?;
         let over = before.data.expires_at <= now;
         let state = if over { ReservationState::Expired } else { state };

@@ -2,19 +2,20 @@
 
 use coder_core::{Code, Failure, OrganizationId, Result, Timestamp};
 use coder_database::Record;
+use coder_handler::Cause;
 use serde_json::{Value, json};
 
 use super::rules::Rule;
-use super::{Acting, Ask, Usage};
+use super::{Ask, Usage};
 use crate::decimal::{Decimal, Quantity};
-use crate::model::{ALERT_DAYS, Alert, AlertState, config};
+use crate::model::{ALERT_DAYS, Alert, AlertState, CONTAINER, config};
 use crate::period::days_after;
 
 impl Usage {
     /// Opens an alert and tells of it, unless it was opened before.
     pub(crate) async fn open_alert(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         organization_id: OrganizationId,
         alert: Alert,
         event: Option<(&str, Value)>,
@@ -24,7 +25,7 @@ impl Usage {
             return Ok(());
         }
         let subject_id = alert.subject_id.clone();
-        let mut unit = by.begin(partition).without_audit();
+        let mut unit = by.begin(CONTAINER, partition).without_audit();
         let mut record = unit.record(&id, alert);
         record.expires_at = Some(days_after(self.now(), ALERT_DAYS));
         unit.insert(&record)?;
@@ -40,12 +41,12 @@ impl Usage {
     /// Resolves an alert whose cause is gone; somebody who acknowledges it meanwhile is left to the next run.
     pub(crate) async fn resolve_alert(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         organization_id: OrganizationId,
         alert: &Record<Alert>,
         event: Option<(&str, Value)>,
     ) -> Result<()> {
-        let mut unit = by.begin(config(organization_id)).without_audit();
+        let mut unit = by.begin(CONTAINER, config(organization_id)).without_audit();
         unit.replace(alert, Alert { state: AlertState::Resolved, ..alert.data.clone() })?;
         if let Some((name, payload)) = event {
             unit.emit(name, &alert.data.subject_id, payload);

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coder_core::{Code, Failure, OrganizationId, Result, Timestamp};
+use coder_core::{OrganizationId, Result, Timestamp};
+use coder_handler::{Cause, retry_stale_up_to};
 use jiff::SignedDuration;
 
 use super::plan::{MAX_OPERATIONS, Plan, stored_metrics};
-use super::{Acting, Setup, TRIES, Usage};
+use super::{Setup, TRIES, Usage, taken_is_stale};
 use crate::decimal::Decimal;
-use crate::model::{Aggregation, Dimensions, Subject, UsageEvent, event_id, month};
+use crate::model::{Aggregation, CONTAINER, Dimensions, Subject, UsageEvent, event_id, month};
 use crate::period::{Month, days_before, later};
 use crate::rating::Metrics;
 
@@ -114,7 +115,7 @@ impl Usage {
     /// Counts events; one outcome for each, in order. What was counted before a failure stays counted.
     pub async fn ingest(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         organization_id: OrganizationId,
         incoming: Vec<Incoming>,
     ) -> Result<Vec<Outcome>> {
@@ -161,14 +162,14 @@ impl Usage {
     /// are too many for one.
     async fn count(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         setup: &Setup,
         organization_id: OrganizationId,
         in_month: Month,
         events: &[&Checked],
     ) -> Result<Option<Vec<Outcome>>> {
         let partition = month(organization_id, in_month);
-        for _ in 0..TRIES {
+        retry_stale_up_to(TRIES, || async {
             let mut plan = Plan::of(self, setup, organization_id, in_month, self.now()).await?;
             let (mut outcomes, mut ids) = (Vec::with_capacity(events.len()), BTreeSet::new());
             for event in events {
@@ -182,14 +183,11 @@ impl Usage {
             if plan.operations() > MAX_OPERATIONS {
                 return Ok(None);
             }
-            let mut unit = by.begin(partition.clone()).without_audit();
+            let mut unit = by.begin(CONTAINER, partition.clone()).without_audit();
             plan.write(&mut unit).await?;
-            match by.commit(unit).await {
-                Err(Failure::Stale) => {}
-                Err(failure) if failure.code() == Some(Code::AlreadyExists) => {}
-                written => return written.map(|()| Some(outcomes)),
-            }
-        }
-        Err(Failure::Stale)
+            by.commit(unit).await.map_err(taken_is_stale)?;
+            Ok(Some(outcomes))
+        })
+        .await
     }
 }

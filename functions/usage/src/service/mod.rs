@@ -1,6 +1,5 @@
 //! What the group's handlers, consumers and jobs work with: its repositories, and the steps that they share.
 
-mod acting;
 mod alerts;
 mod figures;
 mod ingest;
@@ -19,7 +18,6 @@ use coder_database::{Entity, Filter, Partition, PlatformJob, Query, Record, Repo
 use coder_handler::Peers;
 use coder_middleware::Runtime;
 
-pub use acting::Acting;
 pub(crate) use alerts::quota_event;
 pub use figures::Figures;
 pub(crate) use figures::Named;
@@ -109,17 +107,6 @@ impl Usage {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.runtime.ambient.now()
-    }
-}
-
-/// Runs a read and write again while others change what was read.
-pub(crate) async fn retried<T, R: Future<Output = Result<T>>>(work: impl Fn() -> R) -> Result<T> {
-    let mut tries = 0;
-    loop {
-        match work().await {
-            Err(Failure::Stale) if tries < TRIES => tries += 1,
-            outcome => return outcome,
-        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use coder_core::{Code, Failure, OrganizationId, Problem, Result, Timestamp};
 use coder_database::{Record, Transaction};
+use coder_handler::Cause;
 
-use super::{Acting, Standing, Usage};
-use crate::model::{Hold, HoldEntry, Reservation, ReservationState, config};
+use super::{Standing, Usage};
+use crate::model::{CONTAINER, Hold, HoldEntry, Reservation, ReservationState, config};
 use crate::period::days_after;
 
 /// Days that a reservation is kept after its end.
@@ -17,7 +18,7 @@ impl Usage {
     /// to one that ended before.
     pub(crate) async fn end_reservation(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         organization_id: OrganizationId,
         id: &str,
         state: ReservationState,
@@ -27,7 +28,7 @@ impl Usage {
         if before.data.state != ReservationState::Held {
             return Ok(Some(before));
         }
-        let mut unit = by.begin(partition.clone()).without_audit();
+        let mut unit = by.begin(CONTAINER, partition.clone()).without_audit();
         for hold_id in &before.data.holds {
             let Some(hold) = self.holds.find(&partition, hold_id).await? else { continue };
             let mut entries = hold.data.entries.clone();

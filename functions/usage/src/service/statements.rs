@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use coder_core::{Code, OrganizationId, Result};
+use coder_handler::{Cause, retry_stale_up_to};
 use serde_json::json;
 
 use super::figures::Named;
-use super::{Acting, Setup, Usage, retried};
+use super::{Setup, TRIES, Usage, taken_is_stale};
 use crate::decimal::{Decimal, Quantity};
 use crate::defaults;
-use crate::model::{MonthState, Price, PriceId, PriceModel, Statement, StatementLine, config, month};
+use crate::model::{
+    CONTAINER, MonthState, Price, PriceId, PriceModel, Statement, StatementLine, config, month,
+};
 use crate::period::{Granularity, Month, Period};
 use crate::rating;
 use crate::series;
@@ -67,11 +70,11 @@ impl Usage {
 
     /// Closes a month for good: first no event comes in any more, then the statement is made. Killed in between, it
     /// goes on where it was.
-    pub async fn close(&self, by: Acting<'_>, organization_id: OrganizationId, of: Month) -> Result<()> {
+    pub async fn close(&self, by: Cause<'_>, organization_id: OrganizationId, of: Month) -> Result<()> {
         let partition = month(organization_id, of);
-        retried(|| async {
+        retry_stale_up_to(TRIES, || async {
             let before = self.month_states.find(&partition, MonthState::ID).await?;
-            let mut unit = by.begin(partition.clone()).without_audit();
+            let mut unit = by.begin(CONTAINER, partition.clone()).without_audit();
             match before {
                 Some(state) if state.data.closed => return Ok(()),
                 Some(state) => {
@@ -79,12 +82,7 @@ impl Usage {
                 }
                 None => drop(unit.create(MonthState::ID, MonthState { closed: true, late_writes: 0 })?),
             }
-            match by.commit(unit).await {
-                Err(failure) if failure.code() == Some(Code::AlreadyExists) => {
-                    Err(coder_core::Failure::Stale)
-                }
-                outcome => outcome,
-            }
+            by.commit(unit).await.map_err(taken_is_stale)
         })
         .await?;
         let (partition, id) = (config(organization_id), Statement::document_id(of));
@@ -96,7 +94,7 @@ impl Usage {
         let event = json!({
             "month": of, "totalMinor": statement.total_minor, "currency": statement.currency,
         });
-        let mut unit = by.begin(partition);
+        let mut unit = by.begin(CONTAINER, partition);
         unit.create(&id, statement)?;
         unit.emit("statement.closed", &of.to_string(), event);
         match by.commit(unit).await {

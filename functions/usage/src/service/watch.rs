@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use coder_core::{OrganizationId, Result, Timestamp, UserId};
+use coder_handler::Cause;
 
 use super::alerts::quota_event;
 use super::rules::{Rule, RuleKind};
-use super::{Acting, Ask, Setup, Usage};
+use super::{Ask, Setup, Usage};
 use crate::decimal::Quantity;
 use crate::model::{Alert, AlertKind, AlertState, Severity, UsageEvent};
 
@@ -15,7 +16,7 @@ impl Usage {
     /// the hourly job.
     pub(crate) async fn watch(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         organization_id: OrganizationId,
         setup: &Setup,
         counted: &[UsageEvent],
@@ -41,7 +42,7 @@ impl Usage {
     /// Opens the alerts of a quota as it stands.
     pub(crate) async fn warn(
         &self,
-        by: Acting<'_>,
+        by: Cause<'_>,
         organization_id: OrganizationId,
         rule: &Rule,
         ask: &Ask,

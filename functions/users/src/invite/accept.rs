@@ -2,22 +2,21 @@
 
 use coder_core::{Code, Failure, OrganizationId, Problem, Result, Scope, TeamId, UserId};
 use coder_database::{Filter, Partition, Record, Transaction};
+use coder_handler::{Cause, retry_stale};
 use serde_json::json;
 
 use super::close;
 use super::token::PresentedToken;
 use crate::model::{
-    Grant, GrantId, Granted, Invitation, InvitationStatus, Membership, MembershipStatus, Subject, TeamMember,
-    TeamRole, User,
+    CONTAINER, Grant, GrantId, Granted, Invitation, InvitationStatus, Membership, MembershipStatus, Subject,
+    TeamMember, TeamRole, User,
 };
 use crate::rules::{InvitationError, Limit};
 use crate::service::gift::grant_event;
-use crate::service::{Acting, Snapshot, Users};
+use crate::service::{Snapshot, Users};
 
 /// Roles that a membership can have.
 const MAX_ROLES: usize = 5;
-/// How often an acceptance is tried against other writers of the organization.
-const TRIES: u32 = 8;
 
 /// Where a token leads; `404` if nowhere.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ pub(crate) async fn opened(users: &Users, at: &Location) -> Result<Record<Invita
 /// Whether this person accepted the invitation before; what may be missing of that is then done again.
 pub(crate) async fn accepted_before(
     users: &Users,
-    acting: Acting<'_>,
+    cause: Cause<'_>,
     at: &Location,
     invitation: &Invitation,
     user_id: UserId,
@@ -61,35 +60,31 @@ pub(crate) async fn accepted_before(
     if !same || users.find_membership(at.organization_id, user_id).await?.is_none() {
         return Ok(false);
     }
-    users.settle_membership(acting, at.organization_id, user_id).await?;
+    users.settle_membership(cause, at.organization_id, user_id).await?;
     Ok(true)
 }
 
 /// Accepts the invitation of a token in the name of a person; one that this person accepted before is no fault.
 pub(crate) async fn accept_by_token(
     users: &Users,
-    acting: Acting<'_>,
+    cause: Cause<'_>,
     token: &str,
     person: &Record<User>,
     verified_email: Option<&str>,
 ) -> Result<OrganizationId> {
     let (at, user_id) = (locate(users, token).await?, person.id::<UserId>()?);
     let verified_email = verified_email.or_else(|| users.own_email(&person.data));
-    let mut tries = 0;
-    loop {
+    retry_stale(|| async {
         let invitation = opened(users, &at).await?;
-        if accepted_before(users, acting, &at, &invitation.data, user_id, verified_email).await? {
-            return Ok(at.organization_id);
+        if accepted_before(users, cause, &at, &invitation.data, user_id, verified_email).await? {
+            return Ok(());
         }
-        let mut unit = acting.begin(Partition::organization(at.organization_id));
-        accept(users, acting, &mut unit, &invitation, person, verified_email).await?;
-        match acting.commit(unit).await {
-            Err(Failure::Stale) if tries < TRIES => tries += 1,
-            Err(failure) => return Err(failure),
-            Ok(()) => break,
-        }
-    }
-    users.settle_membership(acting, at.organization_id, user_id).await?;
+        let mut unit = cause.begin(CONTAINER, Partition::organization(at.organization_id));
+        accept(users, cause, &mut unit, &invitation, person, verified_email).await?;
+        cause.commit(unit).await
+    })
+    .await?;
+    users.settle_membership(cause, at.organization_id, user_id).await?;
     Ok(at.organization_id)
 }
 
@@ -97,7 +92,7 @@ pub(crate) async fn accept_by_token(
 /// organization. The caller settles the mirror once it is committed.
 pub(crate) async fn accept(
     users: &Users,
-    acting: Acting<'_>,
+    cause: Cause<'_>,
     unit: &mut Transaction,
     before: &Record<Invitation>,
     person: &Record<User>,
@@ -111,7 +106,7 @@ pub(crate) async fn accept(
     let user_id: UserId = person.id()?;
     if users.find_membership(organization_id, user_id).await?.is_none() {
         // What is left of an earlier membership must not come back with this one.
-        users.settle_membership(acting, organization_id, user_id).await?;
+        users.settle_membership(cause, organization_id, user_id).await?;
     }
     let projects: Vec<Scope> =
         after.project_grants.iter().map(|one| Scope::Project(one.project_id)).collect();

@@ -6,11 +6,13 @@
 
 mod accept;
 mod deliver;
+mod mail;
 mod token;
 
 use coder_core::{Code, id::Uuid};
 use coder_core::{OrganizationId, Problem, Result, Timestamp, UserId};
 use coder_database::{Partition, Record, Transaction};
+use coder_handler::Cause;
 use coder_vault::Sealer;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,10 +23,10 @@ pub(crate) use deliver::deliver;
 pub(crate) use token::{NewToken, accept_url};
 
 use crate::model::{
-    Delivery, Invitation, InvitationId, InvitationRef, InvitationStatus, InvitationToken, ProjectGrant,
-    claims,
+    CONTAINER, Delivery, Invitation, InvitationId, InvitationRef, InvitationStatus, InvitationToken,
+    ProjectGrant, claims,
 };
-use crate::service::{Acting, Users};
+use crate::service::Users;
 
 /// Hours for which the look-up of a token outlives its invitation, to answer `410` and not `404`.
 const LOOK_UP_HOURS: i64 = 30 * 24;
@@ -48,18 +50,18 @@ pub(crate) struct Sent {
 }
 
 impl Users {
-    /// Invites an address in the organization's transaction, which must be guarded against others who do the same.
+    /// Invites an address, and the person who is known to have it, in the organization's transaction, which must be guarded against others who do the same.
     pub(crate) async fn invite(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         unit: &mut Transaction,
         organization_id: OrganizationId,
         draft: &Draft,
-        email: &str,
+        (email, invited): (&str, Option<UserId>),
     ) -> Result<Sent> {
         let ambient = &self.runtime.ambient;
         let (id, token) = (ambient.new_id::<InvitationId>(), NewToken::generate(ambient));
-        self.look_up(acting, organization_id, id, email, &token, draft.expires_at).await?;
+        self.look_up(cause, organization_id, id, email, &token, draft.expires_at).await?;
         let Draft { roles, team_ids, project_grants, message, invited_by, expires_at } = draft.clone();
         let invitation = Invitation {
             email: email.to_owned(),
@@ -80,14 +82,14 @@ impl Users {
         let conflict = Problem::new(Code::AlreadyExists, "This address has a pending invitation already.");
         unit.claim(claims::INVITATION_EMAIL, &[email], &id.to_string(), conflict)?;
         let invitation = unit.create(id, invitation)?;
-        unit.emit("invitation.sent", &invitation.meta.id, event(&invitation));
+        emit_sent(unit, &invitation, invited);
         Ok(Sent { invitation, accept_url: accept_url(&self.runtime.settings, &token.text) })
     }
 
     /// Sends a pending invitation again, with a new token: the one before answers no more.
     pub(crate) async fn invite_again(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         unit: &mut Transaction,
         organization_id: OrganizationId,
         before: &Record<Invitation>,
@@ -98,16 +100,17 @@ impl Users {
         after.resend(&token.id, &token.hash, self.now()).map_err(Problem::from)?;
         after.sealed_token = Some(self.seal_token(organization_id, id, &token));
         after.delivery = Delivery::Pending;
-        self.look_up(acting, organization_id, id, &after.email, &token, after.expires_at).await?;
+        self.look_up(cause, organization_id, id, &after.email, &token, after.expires_at).await?;
+        let invited = self.account_holders(&[&after.email]).await.remove(&after.email);
         let (invitation, _) = unit.replace(before, after)?;
-        unit.emit("invitation.sent", &invitation.meta.id, event(&invitation));
+        emit_sent(unit, &invitation, invited);
         Ok(Sent { invitation, accept_url: accept_url(&self.runtime.settings, &token.text) })
     }
 
     /// Writes the look-ups of an invitation that is about to be written.
     async fn look_up(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         organization_id: OrganizationId,
         id: InvitationId,
         email: &str,
@@ -115,21 +118,21 @@ impl Users {
         expires_at: Timestamp,
     ) -> Result<()> {
         let grace = SignedDuration::from_hours(LOOK_UP_HOURS);
-        let mut unit = acting.begin(Partition::keyed("token", &token.id)).without_audit();
+        let mut unit = cause.begin(CONTAINER, Partition::keyed("token", &token.id)).without_audit();
         let look_up = InvitationToken { invited_to: organization_id, invitation_id: id };
         let mut record = unit.record(&token.id, look_up);
         record.expires_at = Some(expires_at.saturating_add(grace).unwrap_or(Timestamp::MAX));
         unit.insert(&record)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         let partition = by_email(email);
         if self.invitation_refs.find(&partition, &id.to_string()).await?.is_some() {
             return Ok(());
         }
-        let mut unit = acting.begin(partition).without_audit();
+        let mut unit = cause.begin(CONTAINER, partition).without_audit();
         let mut record = unit.record(id, InvitationRef { invited_to: organization_id });
         record.expires_at = Some(expires_at);
         unit.insert(&record)?;
-        acting.commit(unit).await
+        cause.commit(unit).await
     }
 
     fn sealer(&self) -> Sealer {
@@ -168,6 +171,15 @@ fn seal_context(organization_id: OrganizationId, id: &str, token_id: &str) -> St
 pub(crate) fn event(record: &Record<Invitation>) -> Value {
     let Invitation { email, roles, .. } = &record.data;
     json!({"invitationId": record.meta.id, "email": email, "roles": roles})
+}
+
+/// Tells that an invitation is on its way, also to the invited person if they have an account.
+fn emit_sent(unit: &mut Transaction, record: &Record<Invitation>, invited: Option<UserId>) {
+    let mut data = event(record);
+    if let Some(user_id) = invited {
+        data["invitedUserId"] = json!(user_id);
+    }
+    unit.emit("invitation.sent", &record.meta.id, data);
 }
 
 /// Writes an invitation that is not pending any more, gives its address back and tells of it.

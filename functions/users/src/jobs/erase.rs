@@ -4,12 +4,12 @@ use coder_core::{OrganizationId, Result, UserId};
 use coder_database::claim::claim_id;
 use coder_database::idempotency::IdempotencyRecord;
 use coder_database::{AuditEntry, Entity, Filter, Partition, Query, Repository};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation, retry_stale};
 use serde_json::json;
 
-use super::{retried, unless_stale};
+use super::unless_stale;
 use crate::model::{CONTAINER, InvitationStatus, UserKind, UserStatus, claims};
-use crate::service::{Acting, Users};
+use crate::service::Users;
 
 /// Documents that one batch takes away.
 const BATCH: u32 = 90;
@@ -20,12 +20,12 @@ pub(crate) async fn organization(users: &Users, run: &Invocation, id: Organizati
     for membership in users.all_memberships(id).await? {
         let user_id = membership.data.user_id;
         if membership.data.person.kind != UserKind::Human {
-            retried(|| identity(users, run, id, user_id)).await?;
+            retry_stale(|| identity(users, run, id, user_id)).await?;
         }
         let mut unit = run.begin(CONTAINER, partition.clone()).without_audit();
         unit.delete(&membership)?;
         unless_stale(run.commit(unit).await)?;
-        users.mirror_membership(Acting::Job(run), id, user_id).await?;
+        users.mirror_membership(Cause::Job(run), id, user_id).await?;
     }
     all(run, &users.invitations, &partition, None).await?;
     all(run, &users.grants, &partition, None).await?;

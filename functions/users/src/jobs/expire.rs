@@ -2,16 +2,15 @@
 
 use coder_core::{Code, Result, Timestamp};
 use coder_database::{Filter, Partition, Record};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation};
 use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{due, unless_stale};
-use crate::events::mailer;
 use crate::invite;
 use crate::model::{CONTAINER, Grant, Invitation, Membership};
+use crate::service::Users;
 use crate::service::gift::grant_event;
-use crate::service::{Acting, Users};
 
 /// Minutes that the consumer of the event has for the mail before the job tries it too.
 const MAIL_MINUTES: i64 = 10;
@@ -23,7 +22,7 @@ pub async fn expire(users: Users, run: Invocation) -> Result<()> {
     let over = || Filter::Le("expiresAt".to_owned(), json!(users.now()));
     let pending = || Filter::eq("status", "pending");
     for (_, invitation) in due(&users.invitations, &run.job, pending().and(over())).await? {
-        expire_invitation(&users, Acting::Job(&run), &invitation).await?;
+        expire_invitation(&users, Cause::Job(&run), &invitation).await?;
     }
     for (partition, grant) in due(&users.grants, &run.job, over()).await? {
         unless_stale(expire_grant(&users, &run, partition, &grant).await)?;
@@ -43,16 +42,16 @@ pub async fn expire(users: Users, run: Invocation) -> Result<()> {
 /// Notes that an invitation has lapsed.
 pub(crate) async fn expire_invitation(
     users: &Users,
-    acting: Acting<'_>,
+    cause: Cause<'_>,
     before: &Record<Invitation>,
 ) -> Result<()> {
     let mut after = before.data.clone();
     let Some(organization_id) = before.meta.organization_id.filter(|_| after.expire(users.now())) else {
         return Ok(());
     };
-    let mut unit = acting.begin(Partition::organization(organization_id));
+    let mut unit = cause.begin(CONTAINER, Partition::organization(organization_id));
     invite::close(&mut unit, before, after)?;
-    unless_stale(acting.commit(unit).await)
+    unless_stale(cause.commit(unit).await)
 }
 
 async fn expire_grant(
@@ -87,7 +86,7 @@ async fn expire_membership(users: &Users, run: &Invocation, membership: &Record<
         outcome => outcome?,
     }
     run.commit(unit).await?;
-    users.settle_membership(Acting::Job(run), organization_id, membership.data.user_id).await
+    users.settle_membership(Cause::Job(run), organization_id, membership.data.user_id).await
 }
 
 /// Whether the consumer of the event has had its time, and the mail is still worth a try.
@@ -98,14 +97,8 @@ fn is_late(invitation: &Invitation, now: Timestamp) -> bool {
 
 async fn send(users: &Users, run: &Invocation, invitation: &Record<Invitation>) {
     let Some(organization_id) = invitation.meta.organization_id else { return };
-    let outcome = match mailer(users) {
-        Ok(mailer) => invite::deliver(users, run, &mailer, organization_id, &invitation.meta.id)
-            .await
-            .map_err(|fault| fault.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(cause) = outcome {
-        tracing::warn!(invitation.id = %invitation.meta.id, cause, "the mail of an invitation did not leave");
+    if let Err(failure) = invite::deliver(users, run, organization_id, &invitation.meta.id).await {
+        tracing::warn!(invitation.id = %invitation.meta.id, cause = %failure, "the mail of an invitation did not leave");
     }
 }
 

@@ -16,19 +16,6 @@ pub use repair::repair;
 
 /// Documents that a job reads at a time.
 const PAGE: u32 = 200;
-/// How often a write is tried against other writers.
-const TRIES: u32 = 8;
-
-/// Runs a read and write again while others change what was read.
-pub(crate) async fn retried<T, R: Future<Output = Result<T>>>(work: impl Fn() -> R) -> Result<T> {
-    let mut tries = 0;
-    loop {
-        match work().await {
-            Err(Failure::Stale) if tries < TRIES => tries += 1,
-            outcome => return outcome,
-        }
-    }
-}
 
 /// Leaves to the next run what somebody else changed meanwhile.
 fn unless_stale(outcome: Result<()>) -> Result<()> {

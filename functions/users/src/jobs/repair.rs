@@ -2,31 +2,31 @@
 
 use coder_core::{OrganizationId, Result, UserId};
 use coder_database::{Filter, Meta, Partition};
-use coder_handler::Invocation;
+use coder_handler::{Cause, Invocation, retry_stale};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{due, erase, retried, unless_stale};
+use super::{due, erase, unless_stale};
 use crate::model::{CONTAINER, claims};
-use crate::service::{Acting, Users};
+use crate::service::Users;
 
 /// Hours that a request has to finish what it began, before what it left counts as nobody's.
 const UNFINISHED_HOURS: i64 = 1;
 
 /// Repairs mirrors, and drops slugs and identities whose organization or membership never came.
 pub async fn repair(users: Users, run: Invocation) -> Result<()> {
-    let acting = Acting::Job(&run);
+    let cause = Cause::Job(&run);
     for (_, membership) in due(&users.memberships, &run.job, None).await? {
         let user_id = membership.data.user_id;
         let Some(organization_id) = membership.meta.organization_id else { continue };
-        unless_stale(users.mirror_membership(acting, organization_id, user_id).await)?;
+        unless_stale(users.mirror_membership(cause, organization_id, user_id).await)?;
         if let Some(person) = users.people.find(&Partition::user(user_id), &user_id.to_string()).await? {
-            unless_stale(users.mirror_person_in(acting, organization_id, &person).await)?;
+            unless_stale(users.mirror_person_in(cause, organization_id, &person).await)?;
         }
     }
     for (partition, mirror) in due(&users.membership_refs, &run.job, None).await? {
         if let Some(user_id) = person_of(&partition) {
-            unless_stale(users.settle_membership(acting, mirror.data.member_of, user_id).await)?;
+            unless_stale(users.settle_membership(cause, mirror.data.member_of, user_id).await)?;
         }
     }
     drop_slugs(&users, &run).await?;
@@ -65,7 +65,7 @@ async fn drop_identities(users: &Users, run: &Invocation) -> Result<()> {
         };
         let belongs = users.find_membership(home, user_id).await?.is_some();
         if !belongs && is_unfinished(users, &program.meta) {
-            retried(|| erase::identity(users, run, home, user_id)).await?;
+            retry_stale(|| erase::identity(users, run, home, user_id)).await?;
         }
     }
     Ok(())

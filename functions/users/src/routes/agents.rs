@@ -1,8 +1,8 @@
 //! Agents and services: identities that live in one organization and have no password.
 
-use coder_core::{Failure, OrganizationId, Problem, Result, UserId};
+use coder_core::{OrganizationId, Problem, Result, UserId};
 use coder_database::{Meta, Partition, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes, retry_stale};
 use coder_middleware::{
     Access as _, Allowed, Body, Created, Example, IfMatch, Json, NoContent, Patch, Path, State,
 };
@@ -14,10 +14,7 @@ use crate::catalogue::{AgentCreate, AgentDelete, AgentUpdate};
 use crate::model::{CONTAINER, Membership, User, UserKind, UserStatus};
 use crate::names::cleaned;
 use crate::permissions::Rank;
-use crate::service::{Acting, Users, mirrors};
-
-/// How often a step is tried against other writers of the organization.
-const TRIES: u32 = 8;
+use crate::service::{Users, mirrors};
 
 /// Adds the routes.
 pub fn routes(routes: Routes<Users>) -> Routes<Users> {
@@ -174,20 +171,14 @@ async fn create_agent(
     let user = User { home_organization_id: Some(who.organization_id), ..User::new(kind, "") };
     let user = cleaned(write.onto(user))?;
     // The identity comes first: without a membership it is nobody's, and the nightly repair takes it away.
-    let acting = Acting::Request(who.context());
+    let cause = Cause::Request(who.context());
     let id: UserId = users.runtime.ambient.new_id();
-    let mut unit = acting.begin(Partition::user(id)).without_audit();
+    let mut unit = cause.begin(CONTAINER, Partition::user(id)).without_audit();
     let person = unit.create(id, user)?;
     unit.emit_for(who.organization_id, "user.created", &id.to_string(), json!({"userId": id}));
-    acting.commit(unit).await?;
-    let mut tries = 0;
-    let answer = loop {
-        match enrol(&users, &who, &person, &roles).await {
-            Err(Failure::Stale) if tries < TRIES => tries += 1,
-            outcome => break outcome?,
-        }
-    };
-    mirrors::later(users.settle_membership(acting, who.organization_id, id).await);
+    cause.commit(unit).await?;
+    let answer = retry_stale(|| enrol(&users, &who, &person, &roles)).await?;
+    mirrors::later(users.settle_membership(cause, who.organization_id, id).await);
     Ok(answer)
 }
 
@@ -225,7 +216,7 @@ async fn update_agent(
         unit.emit_for(who.organization_id, "user.updated", &record.meta.id, event);
     }
     let answer = unit.commit(Json(AgentView::from(record))).await?;
-    mirrors::later(users.mirror_person(Acting::Request(who.context()), id).await);
+    mirrors::later(users.mirror_person(Cause::Request(who.context()), id).await);
     Ok(answer)
 }
 
@@ -235,17 +226,17 @@ async fn delete_agent(
     Path(id): Path<UserId>,
 ) -> Result<NoContent> {
     let before = agent(&users, who.organization_id, id).await?;
-    let acting = Acting::Request(who.context());
+    let cause = Cause::Request(who.context());
     // The membership goes first, because that can be refused; a killed request goes on here when it is repeated.
     let snapshot = users.snapshot(who.organization_id, who.user_id, &[]).await?;
     if let Some(membership) = users.find_membership(who.organization_id, id).await? {
         let rank = snapshot.access(&users, who.user_id).rank();
         rank.check_change(Rank::of(&membership.data.roles), Rank::Other)?;
-        let mut unit = acting.begin(who.partition()).without_audit();
+        let mut unit = cause.begin(CONTAINER, who.partition()).without_audit();
         users.remove_member(&mut unit, &snapshot.organization, &membership, "removed").await?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
     }
-    users.settle_membership(acting, who.organization_id, id).await?;
+    users.settle_membership(cause, who.organization_id, id).await?;
     let mut unit = who.begin(CONTAINER, Partition::user(id)).await?;
     let mut user = before.data.clone();
     user.erase();

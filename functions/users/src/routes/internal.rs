@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use coder_core::{Code, OrganizationId, PermissionSet, Result, Scope, UserId};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{Access as _, Body, Example, FromService, Json, Query, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{MembershipStatus, OrganizationKind, UserKind, UserStatus};
+use crate::service::Users;
 use crate::service::directory::{DirectoryEntry, MembershipSummary, RankName};
 use crate::service::mirrors::later;
 use crate::service::provision::Provision;
-use crate::service::{Acting, Users};
 
 /// Adds the routes.
 pub fn routes(routes: Routes<Users>) -> Routes<Users> {
@@ -90,8 +90,8 @@ async fn provision_person(
     who: FromService,
     Body(input): Body<Provision>,
 ) -> Result<Json<Provisioned>> {
-    let acting = Acting::Request(who.context());
-    let (person, organization_id, created) = users.provision(acting, input).await?;
+    let cause = Cause::Request(who.context());
+    let (person, organization_id, created) = users.provision(cause, input).await?;
     let person = users.directory_entry(&person).await?;
     let default = person.memberships.iter().find(|one| one.is_default).map(|one| one.organization_id);
     Ok(Json(Provisioned { organization_id: organization_id.or(default), created, person }))
@@ -158,7 +158,7 @@ async fn resolve(
     let access = snapshot.access(&users, user_id);
     let scope_known = snapshot.permissions.ancestors(scope).is_some();
     let held = access.at(scope).unwrap_or_else(|| access.at_organization());
-    later(users.note_access(Acting::Request(who.context()), &snapshot, user_id).await);
+    later(users.note_access(Cause::Request(who.context()), &snapshot, user_id).await);
     let permission_version = snapshot.permissions.permission_version();
     Ok(Json(Resolved { permissions: held.to_set(), permission_version, scope_known }))
 }

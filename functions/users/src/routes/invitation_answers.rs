@@ -2,7 +2,7 @@
 
 use coder_core::{Code, OrganizationId, Problem, Result, Timestamp};
 use coder_database::{Partition, Query, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{
     Access as _, Anyone, Example, InSession, Json, NoContent, PageOf, Path, SignedIn, State,
 };
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::invite;
 use crate::model::{CONTAINER, Invitation, InvitationId, Organization, OrganizationStatus};
 use crate::rules::InvitationError;
-use crate::service::{Acting, Users, mirrors};
+use crate::service::{Users, mirrors};
 
 /// The most invitations that a person is shown.
 const MOST: u32 = 200;
@@ -164,13 +164,13 @@ async fn accept(
     }
     let person = users.person(who.user_id).await?;
     let email = users.own_email(&person.data);
-    let acting = Acting::Request(who.context());
+    let cause = Cause::Request(who.context());
     // The answer stays `410`; what a killed first request left undone is done all the same.
-    invite::accepted_before(&users, acting, &at, &invitation.data, who.user_id, email).await?;
-    invite::accept(&users, acting, &mut unit, &invitation, &person, email).await?;
+    invite::accepted_before(&users, cause, &at, &invitation.data, who.user_id, email).await?;
+    invite::accept(&users, cause, &mut unit, &invitation, &person, email).await?;
     let body = InvitingOrganization::of(at.organization_id, &organization);
     let answer = unit.commit(Json(body)).await?;
-    mirrors::later(users.settle_membership(acting, at.organization_id, who.user_id).await);
+    mirrors::later(users.settle_membership(cause, at.organization_id, who.user_id).await);
     Ok(answer)
 }
 

@@ -2,7 +2,7 @@
 
 use coder_core::{Code, Problem, Result, TeamId, Timestamp, UserId};
 use coder_database::{Filter, Meta, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{Access as _, Allowed, Example, Filters, Json, List, NoContent, PageOf, Path, State};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{InvitationCreate, InvitationDelete, InvitationRead};
 use crate::invite::{self, Sent};
 use crate::model::{CONTAINER, Delivery, Invitation, InvitationId, InvitationStatus, ProjectGrant};
-use crate::service::{Acting, Users};
+use crate::service::Users;
 
 pub(crate) use crate::invite::accept_by_token;
 
@@ -142,8 +142,8 @@ async fn resend(
 ) -> Result<Json<Resent>> {
     let mut unit = who.transaction(CONTAINER).await?;
     let before = users.invitations.get(&who.partition(), &id.to_string()).await?;
-    let acting = Acting::Request(who.context());
-    let sent = users.invite_again(acting, &mut unit, who.organization_id, &before).await?;
+    let cause = Cause::Request(who.context());
+    let sent = users.invite_again(cause, &mut unit, who.organization_id, &before).await?;
     let accept_url = shown_url(&users, &sent);
     unit.commit(Json(Resent { invitation: InvitationView::of(sent.invitation, users.now()), accept_url }))
         .await

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use coder_core::{Failure, Problem, Result, Scope, TeamId};
 use coder_database::{Filter, Record, Transaction};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes, retry_stale};
 use coder_middleware::{Access as _, Allowed, Body, Example, Json, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,10 @@ use crate::invite::Draft;
 use crate::model::{CONTAINER, Invitation, ProjectGrant};
 use crate::names::{self, Check};
 use crate::rules::Limit;
-use crate::service::{Acting, Snapshot, Users};
+use crate::service::{Snapshot, Users};
 
 /// Invitations that one batch makes; each needs three operations of the hundred.
 const BATCH: usize = 25;
-/// How often a batch is tried against other writers of the organization.
-const TRIES: u32 = 8;
 
 /// Adds the routes.
 pub(super) fn routes(routes: Routes<Users>) -> Routes<Users> {
@@ -126,20 +124,13 @@ async fn create_invitations(
     let mut batches = addresses.chunks(BATCH).peekable();
     while let Some(batch) = batches.next() {
         let last = batches.peek().is_none();
-        let mut tries = 0;
-        let answer = loop {
-            match invite_batch(&users, &who, &draft, batch, &results, last).await {
-                // What earlier batches made stays made, so only this one runs again.
-                Err(Failure::Stale) if tries < TRIES => tries += 1,
-                Err(Failure::Stale) => {
-                    return Err(Problem::unavailable(
-                        "The organization is being changed by many at once.",
-                        1,
-                    )
-                    .into());
-                }
-                outcome => break outcome?,
+        // What earlier batches made stays made, so only this one runs again.
+        let answer = match retry_stale(|| invite_batch(&users, &who, &draft, batch, &results, last)).await {
+            Err(Failure::Stale) => {
+                let detail = "The organization is being changed by many at once.";
+                return Err(Problem::unavailable(detail, 1).into());
             }
+            outcome => outcome?,
         };
         if last {
             return Ok(answer);
@@ -158,16 +149,16 @@ async fn invite_batch(
     before: &[InviteResult],
     last: bool,
 ) -> Result<Json<InviteResults>> {
-    let acting = Acting::Request(who.context());
+    let cause = Cause::Request(who.context());
     let mut results = before.to_vec();
     if last {
         let mut unit = who.transaction(CONTAINER).await?;
-        results.extend(invite_each(users, acting, &mut unit, who, draft, batch).await?);
+        results.extend(invite_each(users, cause, &mut unit, who, draft, batch).await?);
         return unit.commit(Json(InviteResults { results })).await;
     }
-    let mut unit = acting.begin(who.partition());
-    results.extend(invite_each(users, acting, &mut unit, who, draft, batch).await?);
-    acting.commit(unit).await?;
+    let mut unit = cause.begin(CONTAINER, who.partition());
+    results.extend(invite_each(users, cause, &mut unit, who, draft, batch).await?);
+    cause.commit(unit).await?;
     Ok(Json(InviteResults { results }))
 }
 
@@ -188,7 +179,7 @@ fn addresses(texts: &[String]) -> Vec<Address> {
 
 async fn invite_each(
     users: &Users,
-    acting: Acting<'_>,
+    cause: Cause<'_>,
     unit: &mut Transaction,
     who: &Allowed<InvitationCreate>,
     draft: &Draft,
@@ -204,6 +195,8 @@ async fn invite_each(
     let mut pending: HashMap<String, Record<Invitation>> =
         pending.into_iter().map(|record| (record.data.email.clone(), record)).collect();
     let mut present = pending.len();
+    let addresses: Vec<&str> = batch.iter().filter_map(|(_, email)| email.as_deref().ok()).collect();
+    let holders = users.account_holders(&addresses).await;
     let mut results = Vec::with_capacity(batch.len());
     let mut guarded = false;
     for (text, email) in batch {
@@ -223,7 +216,7 @@ async fn invite_each(
                         results.push(result);
                         continue;
                     }
-                    crate::jobs::expire_invitation(users, acting, &lapsed).await?;
+                    crate::jobs::expire_invitation(users, cause, &lapsed).await?;
                     present = present.saturating_sub(1);
                 }
                 if Limit::PendingInvitations.check(&organization.data.limits, present, 1).is_err() {
@@ -233,7 +226,9 @@ async fn invite_each(
                         users.raise_version(unit, &organization)?;
                         guarded = true;
                     }
-                    let sent = users.invite(acting, unit, who.organization_id, draft, email).await?;
+                    let sent = users
+                        .invite(cause, unit, who.organization_id, draft, (email, holders.get(email).copied()))
+                        .await?;
                     result.accept_url = shown_url(users, &sent);
                     result.invitation = Some(InvitationView::of(sent.invitation, users.now()));
                     present += 1;

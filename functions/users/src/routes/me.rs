@@ -2,7 +2,7 @@
 
 use coder_core::{Code, OrganizationId, Result, Timestamp};
 use coder_database::{Filter, Partition, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{
     Accepted, Access, Example, Filters, FreshSession, IfMatch, InSession, Json, List, PageOf, Patch,
     SignedIn, State,
@@ -17,9 +17,9 @@ use crate::model::{
 };
 use crate::names::{Check, cleaned, folded};
 use crate::rules::UserAct;
+use crate::service::Users;
 use crate::service::directory::Place;
 use crate::service::mirrors::later;
-use crate::service::{Acting, Users};
 
 /// Seconds for which an access token of a deactivated person could still be good.
 const TOKEN_SECONDS: i64 = 16 * 60;
@@ -169,7 +169,7 @@ async fn update_me(
     if_match.check(&before.meta)?;
     let after = cleaned(patch.apply(&ProfileWrite::of(&before.data))?.onto(&before.data))?;
     let answer = write(&who, &before, after, "user.updated").await?;
-    later(users.mirror_person(Acting::Request(who.context()), who.user_id).await);
+    later(users.mirror_person(Cause::Request(who.context()), who.user_id).await);
     Ok(Json(answer))
 }
 
@@ -196,12 +196,12 @@ async fn act(users: &Users, who: &InSession, act: UserAct, event: &str) -> Resul
     let before = users.person(who.user_id).await?;
     let mut after = before.data.clone();
     after.apply(act, users.now()).map_err(coder_core::Problem::from)?;
-    let acting = Acting::Request(who.context());
+    let cause = Cause::Request(who.context());
     if after.status != UserStatus::Active {
-        users.withdraw_ownership(acting, who.user_id, &after).await?;
+        users.withdraw_ownership(cause, who.user_id, &after).await?;
     }
     let record = write(who, &before, after, event).await?;
-    later(users.mirror_person(acting, who.user_id).await);
+    later(users.mirror_person(cause, who.user_id).await);
     Ok(record)
 }
 

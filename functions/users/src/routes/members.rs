@@ -2,7 +2,7 @@
 
 use coder_core::{Code, OrganizationId, Permission as _, Problem, Result, Scope, Timestamp, UserId};
 use coder_database::{Filter, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{
     Access as _, Allowed, Example, Filters, IfMatch, Json, List, NoContent, PageOf, Patch, Path, SignedIn,
     State,
@@ -14,10 +14,10 @@ use serde_json::json;
 use super::search::{all_of, begins, by_stored_field};
 use crate::catalogue::{MemberDelete, MemberRead, MemberUpdate};
 use crate::model::{CONTAINER, Membership, MembershipStatus, User, UserKind};
+use crate::service::Users;
 use crate::service::gift::Giver;
 use crate::service::membership_change::MemberWrite;
 use crate::service::mirrors::later;
-use crate::service::{Acting, Users};
 
 /// How long an access token could still name an organization that its person left, in seconds.
 const TOKEN_SECONDS: i64 = 16 * 60;
@@ -160,7 +160,7 @@ async fn update_member(
     let scope = Scope::Organization(who.organization_id);
     let with_email = who.holds(MemberRead::DECLARATION.name, scope).await?;
     let answer = unit.commit(Json(MemberView::of(record, with_email))).await?;
-    later(users.settle_membership(Acting::Request(who.context()), who.organization_id, user_id).await);
+    later(users.settle_membership(Cause::Request(who.context()), who.organization_id, user_id).await);
     Ok(answer)
 }
 
@@ -191,7 +191,7 @@ async fn remove_member(
     let runtime = &users.runtime;
     let until = runtime.ambient.after(TOKEN_SECONDS);
     runtime.revocations.revoke_membership(user_id, organization_id, users.now(), until);
-    later(users.settle_membership(Acting::Request(who.context()), organization_id, user_id).await);
+    later(users.settle_membership(Cause::Request(who.context()), organization_id, user_id).await);
     Ok(answer)
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use coder_core::{Code, Failure, OrganizationId, Pattern, Permission, Problem, Result};
 use coder_database::{Filter, Partition, Record};
-use coder_handler::Routes;
+use coder_handler::{Cause, Routes};
 use coder_middleware::{
     Accepted, Access as _, Allowed, Body, Created, Example, Filters, IfMatch, InSession, Json, List, PageOf,
     Patch, Path, SignedIn, State,
@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::names::cleaned;
 use crate::rules::OrganizationAct;
-use crate::service::{Acting, Snapshot, Users};
+use crate::service::{Snapshot, Users};
 
 /// Adds the routes.
 pub fn routes(routes: Routes<Users>) -> Routes<Users> {
@@ -198,7 +198,7 @@ async fn create_organization(
     };
     let organization = cleaned(organization)?;
     let id: OrganizationId = users.runtime.ambient.new_id();
-    let record = users.create_organization(Acting::Request(who.context()), id, organization, &person).await?;
+    let record = users.create_organization(Cause::Request(who.context()), id, organization, &person).await?;
     let membership = users.membership(id, who.user_id).await?;
     unit.mirror(MembershipRef::document_id(id), membership.data.mirror(id))?;
     unit.commit(Created { location: format!("/api/users/organizations/{id}"), body: record }).await

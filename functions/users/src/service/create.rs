@@ -3,10 +3,11 @@
 
 use coder_core::{Code, Failure, OrganizationId, Problem, Result};
 use coder_database::{Partition, Record, Transaction};
+use coder_handler::Cause;
 use serde_json::json;
 
-use super::{Acting, Users};
-use crate::model::{Membership, Organization, User, claims};
+use super::Users;
+use crate::model::{CONTAINER, Membership, Organization, User, claims};
 use crate::names;
 
 /// Room for a hyphen and the longest suffix in a slug.
@@ -19,7 +20,7 @@ impl Users {
     /// name. Running it again with the same id after a failure goes on where it ended.
     pub async fn create_organization(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         id: OrganizationId,
         mut organization: Organization,
         owner: &Record<User>,
@@ -29,16 +30,16 @@ impl Users {
             return Ok(there);
         }
         organization.slug = if organization.slug.is_empty() {
-            self.claim_any_slug(acting, id, &organization.name).await?
+            self.claim_any_slug(cause, id, &organization.name).await?
         } else {
-            self.claim_slug(acting, id, &organization.slug).await?;
+            self.claim_slug(cause, id, &organization.slug).await?;
             organization.slug
         };
-        let mut unit = acting.begin(partition);
+        let mut unit = cause.begin(CONTAINER, partition);
         let record = unit.create(id, organization)?;
         unit.emit("organization.created", &record.meta.id, json!({"organizationId": id}));
         self.first_owner(&mut unit, owner)?;
-        match acting.commit(unit).await {
+        match cause.commit(unit).await {
             // The same registration came twice at once.
             Err(failure) if failure.code() == Some(Code::AlreadyExists) => self.organization(id).await,
             outcome => outcome.map(|()| record),
@@ -55,12 +56,12 @@ impl Users {
     }
 
     /// Claims a slug for an organization; `409` if another has it.
-    async fn claim_slug(&self, acting: Acting<'_>, id: OrganizationId, slug: &str) -> Result<()> {
+    async fn claim_slug(&self, cause: Cause<'_>, id: OrganizationId, slug: &str) -> Result<()> {
         let partition = Partition::keyed("slug", slug);
-        let mut unit = acting.begin(partition.clone()).without_audit();
+        let mut unit = cause.begin(CONTAINER, partition.clone()).without_audit();
         let taken = Problem::new(Code::AlreadyExists, format!("The slug `{slug}` is taken; choose another."));
         unit.claim(claims::ORGANIZATION_SLUG, &[slug], &id.to_string(), taken)?;
-        match acting.commit(unit).await {
+        match cause.commit(unit).await {
             Err(failure) if failure.code() == Some(Code::AlreadyExists) => {
                 let document = coder_database::claim::claim_id(claims::ORGANIZATION_SLUG, &[slug]);
                 let claim = self.claims.find(&partition, &document).await?;
@@ -72,9 +73,9 @@ impl Users {
     }
 
     /// Claims a slug made from the name, with as much of the id after it as makes it unique.
-    async fn claim_any_slug(&self, acting: Acting<'_>, id: OrganizationId, name: &str) -> Result<String> {
+    async fn claim_any_slug(&self, cause: Cause<'_>, id: OrganizationId, name: &str) -> Result<String> {
         for slug in slugs(id, name) {
-            match self.claim_slug(acting, id, &slug).await {
+            match self.claim_slug(cause, id, &slug).await {
                 Ok(()) => return Ok(slug),
                 Err(failure) if failure.code() == Some(Code::AlreadyExists) => {}
                 Err(failure) => return Err(failure),

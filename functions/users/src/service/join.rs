@@ -3,12 +3,12 @@
 use coder_core::permission::BuiltInRole;
 use coder_core::{Code, Failure, OrganizationId, Result, UserId};
 use coder_database::{Partition, Record};
+use coder_handler::{Cause, retry_stale};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mirrors::TRIES;
-use super::{Acting, Snapshot, Users};
-use crate::model::{Membership, OrganizationStatus, User};
+use super::{Snapshot, Users};
+use crate::model::{CONTAINER, Membership, OrganizationStatus, User};
 use crate::permissions::Rank;
 
 /// The membership that a provisioned person starts with.
@@ -27,13 +27,12 @@ impl Users {
     /// Makes the person a member within the organization's limit; who is one already stays as they are.
     pub(super) async fn join_by_provider(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         person: &Record<User>,
         wanted: &FirstMembership,
     ) -> Result<OrganizationId> {
         let (organization_id, user_id) = (wanted.organization_id, person.id::<UserId>()?);
-        let mut tries = 0;
-        loop {
+        retry_stale(|| async {
             let snapshot = self.snapshot(organization_id, user_id, &[]).await?;
             if snapshot.organization.data.status != OrganizationStatus::Active {
                 return Err(Failure::problem(
@@ -46,19 +45,16 @@ impl Users {
             }
             let roles = vec![role(&snapshot, &wanted.role)];
             let membership = Membership::new(user_id, roles, self.now()).of(&person.data);
-            let mut unit = acting.begin(Partition::organization(organization_id));
+            let mut unit = cause.begin(CONTAINER, Partition::organization(organization_id));
             self.add_member(&mut unit, &snapshot.organization, membership, "provider").await?;
-            match acting.commit(unit).await {
-                // Somebody else changed the organization, or the same registration came twice at once.
-                Err(failure) if tries < TRIES && runs_again(&failure) => tries += 1,
-                outcome => return outcome.map(|()| organization_id),
+            match cause.commit(unit).await {
+                // The same registration came twice at once.
+                Err(failure) if failure.code() == Some(Code::AlreadyExists) => Err(Failure::Stale),
+                outcome => outcome.map(|()| organization_id),
             }
-        }
+        })
+        .await
     }
-}
-
-fn runs_again(failure: &Failure) -> bool {
-    matches!(failure, Failure::Stale) || failure.code() == Some(Code::AlreadyExists)
 }
 
 /// The wanted role where it can be given, else the default one; nobody becomes an owner by signing in.

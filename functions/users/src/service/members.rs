@@ -2,11 +2,11 @@
 
 use coder_core::{Failure, OrganizationId, UserId};
 use coder_database::{Filter, Partition, Query, Record, Transaction};
+use coder_handler::{Cause, retry_stale};
 use serde_json::{Value, json};
 
-use super::mirrors::TRIES;
-use super::{Acting, Users};
-use crate::model::{Membership, Organization, UserStatus};
+use super::Users;
+use crate::model::{CONTAINER, Membership, Organization, UserStatus};
 use crate::permissions::Rank;
 use crate::rules::{Limit, check_owner_remains};
 
@@ -78,26 +78,18 @@ impl Users {
     /// membership the person's team places and grants. Running it again is harmless.
     pub async fn settle_membership(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         organization_id: OrganizationId,
         user_id: UserId,
     ) -> Result<(), Failure> {
-        let mut tries = 0;
-        loop {
-            match self.sweep(acting, organization_id, user_id).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(Failure::Stale) if tries < TRIES => tries += 1,
-                Err(failure) => return Err(failure),
-            }
-        }
-        self.mirror_membership(acting, organization_id, user_id).await
+        while retry_stale(|| self.sweep(cause, organization_id, user_id)).await? {}
+        self.mirror_membership(cause, organization_id, user_id).await
     }
 
     /// Takes away some team places and grants of somebody who is no member; answers whether to go on.
     async fn sweep(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         organization_id: OrganizationId,
         user_id: UserId,
     ) -> Result<bool, Failure> {
@@ -115,7 +107,7 @@ impl Users {
             return Ok(false);
         }
         // Follows from the removal, which has its entry.
-        let mut unit = acting.begin(partition).without_audit();
+        let mut unit = cause.begin(CONTAINER, partition).without_audit();
         for place in &places {
             unit.delete(place)?;
             unit.emit("team-member.removed", &place.meta.id, place_event(&place.data));
@@ -125,7 +117,7 @@ impl Users {
             unit.emit("grant.removed", &grant.meta.id, super::gift::grant_event(&grant.meta.id, &grant.data));
         }
         self.raise_version(&mut unit, &organization)?;
-        acting.commit(unit).await?;
+        cause.commit(unit).await?;
         Ok(true)
     }
 }

@@ -4,12 +4,10 @@
 
 use coder_core::{Failure, OrganizationId, UserId};
 use coder_database::{Partition, Record};
+use coder_handler::{Cause, retry_stale};
 
-use super::{Acting, Users};
-use crate::model::{MembershipRef, PersonMirror, User};
-
-/// How often a mirror is tried against other writers of its document.
-pub(super) const TRIES: u32 = 8;
+use super::Users;
+use crate::model::{CONTAINER, MembershipRef, PersonMirror, User};
 
 /// Notes that a mirror could not be written; the consumer of the event, or the nightly repair, writes it.
 pub fn later(outcome: Result<(), Failure>) {
@@ -28,7 +26,7 @@ impl Users {
     /// Brings the mirror of a membership in step with it.
     pub async fn mirror_membership(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         organization_id: OrganizationId,
         user_id: UserId,
     ) -> Result<(), Failure> {
@@ -37,7 +35,7 @@ impl Users {
         let before = self.membership_refs.find(&partition, &id).await?;
         let after = self.find_membership(organization_id, user_id).await?;
         let after = after.map(|membership| membership.data.mirror(organization_id));
-        let mut unit = acting.begin(partition).without_audit();
+        let mut unit = cause.begin(CONTAINER, partition).without_audit();
         match (before, after) {
             (Some(before), Some(after)) if before.data == after => return Ok(()),
             (_, Some(after)) => {
@@ -46,14 +44,14 @@ impl Users {
             (Some(before), None) => unit.delete(&before)?,
             (None, None) => return Ok(()),
         }
-        acting.commit(unit).await
+        cause.commit(unit).await
     }
 
     /// Brings what memberships show of a person in step with the profile.
-    pub async fn mirror_person(&self, acting: Acting<'_>, user_id: UserId) -> Result<(), Failure> {
+    pub async fn mirror_person(&self, cause: Cause<'_>, user_id: UserId) -> Result<(), Failure> {
         let person = self.person(user_id).await?;
         for organization_id in self.mirrored_organizations(user_id).await? {
-            self.mirror_person_in(acting, organization_id, &person).await?;
+            self.mirror_person_in(cause, organization_id, &person).await?;
         }
         Ok(())
     }
@@ -61,25 +59,22 @@ impl Users {
     /// Brings what one membership shows of a person in step with the profile.
     pub async fn mirror_person_in(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         organization_id: OrganizationId,
         person: &Record<User>,
     ) -> Result<(), Failure> {
         let user_id = person.id()?;
-        let mut tries = 0;
-        loop {
+        retry_stale(|| async {
             let Some(membership) = self.find_membership(organization_id, user_id).await? else {
                 return Ok(());
             };
             if membership.data.person == PersonMirror::from(&person.data) {
                 return Ok(());
             }
-            let mut unit = acting.begin(Partition::organization(organization_id)).without_audit();
+            let mut unit = cause.begin(CONTAINER, Partition::organization(organization_id)).without_audit();
             unit.replace(&membership, membership.data.clone().of(&person.data))?;
-            match acting.commit(unit).await {
-                Err(Failure::Stale) if tries < TRIES => tries += 1,
-                outcome => return outcome,
-            }
-        }
+            cause.commit(unit).await
+        })
+        .await
     }
 }

@@ -7,7 +7,6 @@
 //! once and once more by the consumer of the event, and is repaired every night.
 
 mod access_time;
-mod acting;
 pub mod create;
 pub mod directory;
 pub mod gift;
@@ -30,7 +29,6 @@ use coder_database::{Partition, Record, Repository, Transaction};
 use coder_handler::Peers;
 use coder_middleware::runtime::Runtime;
 
-pub use acting::Acting;
 pub use snapshot::Snapshot;
 
 use crate::model::{

@@ -3,13 +3,14 @@
 
 use coder_core::{Code, OrganizationId, Problem, Result, UserId};
 use coder_database::{Partition, Record};
+use coder_handler::Cause;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Users;
 use super::join::FirstMembership;
-use super::{Acting, Users};
-use crate::model::{Organization, OrganizationKind, User, UserKind};
+use crate::model::{CONTAINER, Organization, OrganizationKind, User, UserKind};
 use crate::names::{self, cleaned};
 
 /// Who is registered.
@@ -42,36 +43,36 @@ impl Users {
     /// that was made or joined; none if the person had memberships already.
     pub async fn provision(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         wanted: Provision,
     ) -> Result<(Record<User>, Option<OrganizationId>, bool)> {
         let user_id = wanted.user_id;
         let partition = Partition::user(user_id);
         let (person, created) = match self.people.find(&partition, &user_id.to_string()).await? {
             Some(person) => (person, false),
-            None => (self.new_person(acting, &wanted).await?, true),
+            None => (self.new_person(cause, &wanted).await?, true),
         };
         let organization_id = match (&wanted.invitation_token, &wanted.membership) {
             (Some(token), _) => {
                 let verified = person.data.email.as_deref().filter(|_| wanted.email_verified);
                 Some(
-                    crate::routes::invitations::accept_by_token(self, acting, token, &person, verified)
+                    crate::routes::invitations::accept_by_token(self, cause, token, &person, verified)
                         .await?,
                 )
             }
-            (None, Some(membership)) => Some(self.join_by_provider(acting, &person, membership).await?),
+            (None, Some(membership)) => Some(self.join_by_provider(cause, &person, membership).await?),
             (None, None) if self.places(user_id).await?.is_empty() => {
-                Some(self.first_organization(acting, &person, wanted.organization_name).await?)
+                Some(self.first_organization(cause, &person, wanted.organization_name).await?)
             }
             (None, None) => None,
         };
         if let Some(organization_id) = organization_id {
-            self.settle_membership(acting, organization_id, user_id).await?;
+            self.settle_membership(cause, organization_id, user_id).await?;
         }
         Ok((person, organization_id, created))
     }
 
-    async fn new_person(&self, acting: Acting<'_>, wanted: &Provision) -> Result<Record<User>> {
+    async fn new_person(&self, cause: Cause<'_>, wanted: &Provision) -> Result<Record<User>> {
         let Some(email) = names::email(&wanted.email) else {
             return Err(Problem::fault("/email", "invalid_format", "An e-mail address is needed.").into());
         };
@@ -80,11 +81,11 @@ impl Users {
         person.email_verified = wanted.email_verified;
         let person = cleaned(person)?;
         let user_id = wanted.user_id;
-        let mut unit = acting.begin(Partition::user(user_id));
+        let mut unit = cause.begin(CONTAINER, Partition::user(user_id));
         unit.create(user_id, person)?;
         let event = json!({"userId": user_id, "kind": UserKind::Human});
         unit.emit("user.created", &user_id.to_string(), event);
-        match acting.commit(unit).await {
+        match cause.commit(unit).await {
             // The same registration came twice at once.
             Err(failure) if failure.code() == Some(Code::AlreadyExists) => {}
             outcome => outcome?,
@@ -96,7 +97,7 @@ impl Users {
     /// The organization that a person starts with. Its id is the person's, so that a repeat finds it.
     async fn first_organization(
         &self,
-        acting: Acting<'_>,
+        cause: Cause<'_>,
         person: &Record<User>,
         company: Option<String>,
     ) -> Result<OrganizationId> {
@@ -109,7 +110,7 @@ impl Users {
                 Organization::new(OrganizationKind::Personal, name.trim(), "")
             }
         };
-        self.create_organization(acting, id, cleaned(organization)?, person).await?;
+        self.create_organization(cause, id, cleaned(organization)?, person).await?;
         Ok(id)
     }
 }

@@ -1,7 +1,7 @@
 use coder_core::{Ambient, ManualClock, OrganizationId, OsEntropy, SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{FIRST_SWEEP, Revocations};
+use super::{FIRST_SWEEP, OUTLET, Revocation, Revocations, Revoked};
 
 struct Fixture {
     list: Revocations,
@@ -125,4 +125,62 @@ fn freshness_only_moves_forward() {
     assert_eq!(f.list.fresh_at(), Some(second(1_000)));
     f.list.mark_fresh(second(1_001));
     assert_eq!(f.list.fresh_at(), Some(second(1_001)));
+}
+
+#[tokio::test]
+async fn what_changes_something_comes_out_and_what_was_heard_does_not() {
+    let f = fixture();
+    let (list, mut outlet) = Revocations::with_outlet(f.ambient.clone());
+    let told = |revoked, before, until| Revocation { revoked, before, until };
+    list.hear(told(Revoked::Session(f.session), Timestamp::MAX, second(1_900)));
+    assert!(list.is_revoked(f.session, f.user, None, second(1)));
+    // As a feed tells it again, and others besides.
+    list.revoke_session(f.session, second(1_900));
+    list.revoke_user(f.user, second(1_000), second(1_900));
+    list.revoke_user(f.user, second(999), second(1_900));
+    list.revoke_user(f.user, second(1_001), second(1_800));
+    drop(list);
+    let first = told(Revoked::User(f.user), second(1_000), second(1_900));
+    assert_eq!(outlet.next().await, Some(first));
+    assert_eq!(outlet.next().await, Some(told(Revoked::User(f.user), second(1_001), second(1_800))));
+    assert_eq!(outlet.next().await, None);
+}
+
+#[tokio::test]
+async fn an_outlet_that_nobody_empties_stays_small_and_the_list_whole() {
+    let f = fixture();
+    let (list, mut outlet) = Revocations::with_outlet(f.ambient.clone());
+    let sessions: Vec<SessionId> = (0..2 * OUTLET).map(|_| f.ambient.new_id()).collect();
+    for session in &sessions {
+        list.revoke_session(*session, second(1_900));
+    }
+    assert!(sessions.iter().all(|session| list.is_revoked(*session, f.user, None, second(1))));
+    drop(list);
+    let mut told = 0;
+    while outlet.next().await.is_some() {
+        told += 1;
+    }
+    assert_eq!(told, OUTLET);
+}
+
+#[test]
+fn entries_are_told_in_these_words() {
+    let f = fixture();
+    let before = second(1_000);
+    let entry = |revoked| Revocation { revoked, before, until: Timestamp::MAX };
+    let (session, user, organization) = (f.session, f.user, f.organization);
+    let cases = [
+        (Revoked::Session(session), format!(r#"{{"session":"{session}"}}"#)),
+        (Revoked::User(user), format!(r#"{{"user":"{user}"}}"#)),
+        (Revoked::Membership(user, organization), format!(r#"{{"membership":["{user}","{organization}"]}}"#)),
+        (Revoked::Key("k".into()), r#"{"key":"k"}"#.to_owned()),
+    ];
+    for (revoked, words) in cases {
+        let text = serde_json::to_string(&entry(revoked.clone())).unwrap();
+        let expected = format!(
+            r#"{{"revoked":{words},"before":"1970-01-01T00:16:40Z","until":"9999-12-30T22:00:00.999999999Z"}}"#
+        );
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<Revocation>(&text).unwrap(), entry(revoked));
+    }
 }

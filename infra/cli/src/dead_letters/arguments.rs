@@ -70,6 +70,7 @@ impl Filter {
             reason: self.reason,
             consumer: self.consumer.clone(),
             state: None,
+            has_event: None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{ALIKE, PLAIN, Subject, body, create, delete, replace, start, upsert};
-use crate::{Direction, Operation, PartitionKey, Query, StoreError};
+use super::{PLAIN, Subject, body, create, delete, replace, start, upsert};
+use crate::{Direction, Operation, Query, StoreError};
 
 fn ending(id: &str, seconds: i64) -> Operation {
     let expires_at = Some(start() + SignedDuration::from_secs(seconds));
@@ -16,11 +16,6 @@ pub async fn hides_what_is_over(subject: &Subject) {
         .write("p", vec![ending("a", 10), ending("b", 20), create("p", "c", json!({ "status": "s" }))])
         .await
         .unwrap();
-    let key = PartitionKey::single("p");
-    let body = body("p", "a", json!({ "embedding": vec![1.0; 8] }));
-    let likeness =
-        Operation::Create { id: "a".into(), body, expires_at: Some(start() + SignedDuration::from_secs(10)) };
-    subject.store.write(ALIKE, &key, vec![likeness]).await.unwrap();
     for (advance, visible) in
         [(9, vec!["a", "b", "c"]), (1, vec!["b", "c"]), (10, vec!["c"]), (9999, vec!["c"])]
     {
@@ -30,8 +25,6 @@ pub async fn hides_what_is_over(subject: &Subject) {
         assert_eq!(subject.ids("p", ordered).await, visible);
         let across = subject.store.query_across(PLAIN, &Query::new(None)).await.unwrap();
         assert_eq!(across.items.len(), visible.len());
-        let alike = subject.store.nearest(ALIKE, &key, "embedding", &[1.0; 8], 5, None).await.unwrap();
-        assert_eq!(alike.len(), usize::from(visible.contains(&"a")));
         for id in ["a", "b", "c"] {
             assert_eq!(subject.read("p", id).await.is_some(), visible.contains(&id), "{id}");
         }

@@ -16,7 +16,7 @@ const FILTERS: u32 = 600;
 /// With an index, with one in second place, without, nested, and below something that is often no object.
 const FIELDS: [&str; 6] = ["status", "priority", "free", "nested.a", "nested.b", "free.x"];
 
-fn scalar() -> BoxedStrategy<Value> {
+pub fn scalar() -> BoxedStrategy<Value> {
     let special = prop::sample::select(vec![
         json!(null),
         json!(true),
@@ -50,7 +50,7 @@ fn scalar() -> BoxedStrategy<Value> {
         json!("a\nb"),
         json!("é"),
         json!("e\u{301}"),
-        json!("\u{FFFF}"),
+        json!("\u{D7FF}"),
         json!("\u{10000}"),
         json!("\u{1F600}"),
         json!("\u{10FFFF}"),
@@ -60,8 +60,10 @@ fn scalar() -> BoxedStrategy<Value> {
         json!("1"),
         json!("[1]"),
     ]);
-    let text = prop::collection::vec(any::<char>(), 0..4)
-        .prop_map(|text| json!(text.into_iter().collect::<String>()));
+    // Providers may differ on whether U+E000–U+FFFF come before or after what lies beyond.
+    let character = any::<char>().prop_map(|c| if ('\u{E000}'..='\u{FFFF}').contains(&c) { 'x' } else { c });
+    let text =
+        prop::collection::vec(character, 0..4).prop_map(|text| json!(text.into_iter().collect::<String>()));
     let float = any::<f64>().prop_map(|number| if number.is_finite() { json!(number) } else { json!(0) });
     prop_oneof![8 => special, 1 => text, 1 => float, 1 => any::<i64>().prop_map(Value::from)].boxed()
 }
@@ -73,7 +75,7 @@ fn value() -> BoxedStrategy<Value> {
     prop_oneof![8 => scalar(), 2 => array, 1 => nested, 1 => object].boxed()
 }
 
-fn document() -> impl Strategy<Value = Value> {
+pub fn document() -> impl Strategy<Value = Value> {
     let field = || prop::option::weighted(0.8, value());
     (field(), field(), field(), field(), field()).prop_map(|(status, priority, free, a, b)| {
         let object = |fields: Vec<(&str, Option<Value>)>| {
@@ -109,7 +111,7 @@ fn leaf() -> BoxedStrategy<Filter> {
     .boxed()
 }
 
-fn filter() -> impl Strategy<Value = Filter> {
+pub fn filter() -> impl Strategy<Value = Filter> {
     leaf().prop_recursive(3, 12, 3, |inner| {
         let several = || prop::collection::vec(inner.clone(), 0..4);
         prop_oneof![
@@ -121,7 +123,7 @@ fn filter() -> impl Strategy<Value = Filter> {
 }
 
 /// The same values at every run: a failure is found by everybody.
-fn runner(cases: u32) -> TestRunner {
+pub fn runner(cases: u32) -> TestRunner {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }

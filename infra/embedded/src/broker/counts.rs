@@ -26,11 +26,15 @@ pub struct Counts {
 
 pub(crate) fn counts(connection: &Connection, now: i64) -> Result<BTreeMap<Source, Counts>> {
     let sql = "SELECT source,
-                 count(*) FILTER (WHERE enqueued > ?1),
-                 count(*) FILTER (WHERE enqueued <= ?1 AND lock IS NOT NULL AND visible > ?1),
-                 count(*) FILTER (WHERE enqueued <= ?1 AND (lock IS NULL OR visible <= ?1)),
-                 min(enqueued) FILTER (WHERE enqueued <= ?1 AND (lock IS NULL OR visible <= ?1))
-               FROM messages GROUP BY source";
+                 count(*) FILTER (WHERE state = 'scheduled'),
+                 count(*) FILTER (WHERE state = 'locked'),
+                 count(*) FILTER (WHERE state = 'active'),
+                 min(enqueued) FILTER (WHERE state = 'active')
+               FROM (SELECT source, enqueued, CASE
+                   WHEN visible > ?1 AND lock IS NOT NULL THEN 'locked'
+                   WHEN visible > ?1 AND deliveries = 0 THEN 'scheduled'
+                   ELSE 'active' END AS state FROM messages)
+               GROUP BY source";
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
     let mut rows = statement.query([now]).map_err(from_sqlite)?;
     let mut all = BTreeMap::<Source, Counts>::new();

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::shared::Result;
+use super::shared::{AT_ONCE, Result};
 use super::source::Source;
 use crate::error::from_sqlite;
 
@@ -36,18 +36,12 @@ impl Reason {
 }
 
 /// Moves a message to the dead letters of its source; one that is there already stays.
-pub(crate) fn bury(
-    connection: &Connection,
-    source: &Source,
-    number: i64,
-    reason: &Reason,
-    now: i64,
-) -> Result<()> {
+pub(crate) fn bury(connection: &Connection, source: &Source, number: i64, reason: &Reason) -> Result<()> {
     let sql = "UPDATE messages SET source = ?2, visible = ?3, session = NULL, expires = NULL, lock = NULL,
                  reason = ?4, description = ?5 WHERE seq = ?1";
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
     let path = source.dead_letters().to_string();
-    let row = (number, path, now, &reason.reason, &reason.description);
+    let row = (number, path, AT_ONCE, &reason.reason, &reason.description);
     statement.execute(row).map(drop).map_err(from_sqlite)
 }
 
@@ -62,7 +56,7 @@ pub(crate) fn bury_expired(connection: &Connection, now: i64, most: usize) -> Re
     let found: Vec<(i64, String)> = rows.and_then(Iterator::collect).map_err(from_sqlite)?;
     for (number, path) in &found {
         if let Some(source) = Source::parse(path) {
-            bury(connection, &source, *number, &Reason::expired(), now)?;
+            bury(connection, &source, *number, &Reason::expired())?;
         }
     }
     Ok(found.len())

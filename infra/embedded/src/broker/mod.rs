@@ -33,7 +33,7 @@ use crate::open::{OpenError, Options};
 use settle::Settlement;
 use shared::milliseconds;
 
-/// Rows that one step of a sweep touches.
+/// Rows that one step of a sweep, or what one call moves to the dead letters, touches.
 const SLICE: usize = 500;
 
 /// Messages in the file `queue.db` of a data directory. Several processes can share it. Dropping the broker
@@ -81,7 +81,7 @@ impl SqliteBroker {
         Ok(found.into_iter().filter_map(|index| sources.get(index).cloned()).collect())
     }
 
-    /// Locks what can be received, oldest first, at most so many.
+    /// Locks what can be received, in the order of publishing, at most so many.
     pub async fn receive(&self, source: &Source, count: usize) -> Result<Vec<Delivery>, StoreError> {
         let (source, ambient) = (source.clone(), self.ambient.clone());
         self.database.write(move |connection| receive::receive(connection, &source, count, &ambient)).await
@@ -92,7 +92,8 @@ impl SqliteBroker {
         self.settle(lock, Settlement::Complete).await.map(drop)
     }
 
-    /// The message is delivered again, not before `not_before`; after its last delivery it is a dead letter.
+    /// The message is delivered again, not before `not_before`, which is five minutes away at most; after its last
+    /// delivery it is a dead letter.
     pub async fn abandon(&self, lock: &Lock, not_before: Option<Timestamp>) -> Result<(), SettleError> {
         self.settle(lock, Settlement::Abandon(not_before)).await.map(drop)
     }
@@ -163,10 +164,10 @@ impl Publisher for SqliteBroker {
     async fn publish(&self, messages: &[Message]) -> Result<(), PublishError> {
         check(messages)?;
         let nameless = |message: &Message| {
-            message.entity == Entity::Jobs && message.text(property::GROUP).is_none_or(str::is_empty)
+            message.entity == Entity::Jobs && message.text(property::TARGET).is_none_or(str::is_empty)
         };
         if let Some(index) = messages.iter().position(nameless) {
-            let reason = format!("a job without the property `{}`", property::GROUP);
+            let reason = format!("a job without the property `{}`", property::TARGET);
             return Err(PublishError::Permanent { index, reason });
         }
         let (messages, ambient) = (messages.to_vec(), self.ambient.clone());

@@ -7,7 +7,7 @@ use coder_queue::message::property;
 use coder_queue::{Entity, Message};
 use rusqlite::Connection;
 
-use super::shared::{Result, milliseconds};
+use super::shared::{AT_ONCE, Result, milliseconds};
 use super::source::{JOBS, Source};
 use crate::error::{from_sqlite, unavailable};
 
@@ -54,7 +54,7 @@ pub(crate) fn publish(connection: &Connection, messages: &[Message], now: i64) -
                 }
             }
             Entity::Jobs => {
-                let source = Source::jobs(message.text(property::GROUP).unwrap_or_default());
+                let source = Source::jobs(message.text(property::TARGET).unwrap_or_default());
                 let content = store_content(connection, message)?;
                 enqueue(connection, &source, message, content, None, milliseconds(JOBS.ttl), now)?;
             }
@@ -111,10 +111,11 @@ fn enqueue(
     now: i64,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO messages(source, content, session, enqueued, visible, expires)
-               VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
-    let enqueued = message.scheduled_at.map_or(now, |time| time.as_millisecond().max(now));
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let due = message.scheduled_at.map(Timestamp::as_millisecond).filter(|due| *due > now);
+    let (enqueued, visible) = (due.unwrap_or(now), due.unwrap_or(AT_ONCE));
     let ttl = message.ttl_seconds.map_or(ttl, |own| ttl.min(i64::from(own) * 1000));
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
-    let row = (source.to_string(), content, session, enqueued, enqueued.saturating_add(ttl));
+    let row = (source.to_string(), content, session, enqueued, visible, enqueued.saturating_add(ttl));
     statement.execute(row).map(drop).map_err(from_sqlite)
 }

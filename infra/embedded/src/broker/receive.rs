@@ -4,8 +4,9 @@ use coder_core::{Ambient, Timestamp};
 use coder_queue::{Entity, Message};
 use rusqlite::{Connection, Row};
 
+use super::SLICE;
 use super::dead::{self, Reason};
-use super::shared::{Result, limits, milliseconds, time};
+use super::shared::{CLOCK_FAULT, Result, limits, milliseconds, time};
 use super::source::Source;
 use crate::error::from_sqlite;
 
@@ -39,13 +40,18 @@ pub struct Lock {
     pub token: String,
 }
 
-/// What makes a message receivable: its time has come, and no older one of its session is left.
+/// What makes a message of a source receivable at `?2`: its time has come, or the clock was wrong that gave it (`?3`);
+/// and no other of its session is under lock or, published before it, was delivered or could be.
 macro_rules! receivable {
-    ($source:literal, $now:literal) => {
+    ($source:literal) => {
         concat!(
-            "FROM messages AS one WHERE source = ", $source, " AND visible <= ", $now,
-            " AND (session IS NULL OR NOT EXISTS (SELECT 1 FROM messages AS older WHERE older.source = one.source
-              AND older.session = one.session AND (older.enqueued, older.seq) < (one.enqueued, one.seq)))"
+            "source = ",
+            $source,
+            " AND (visible <= ?2 OR (visible > ?3 AND deliveries > 0))
+              AND (session IS NULL OR NOT EXISTS (SELECT 1 FROM messages AS other WHERE other.source = one.source
+                AND other.session = one.session AND (
+                  (other.seq < one.seq AND (other.visible <= ?2 OR other.deliveries > 0))
+                  OR (other.lock IS NOT NULL AND other.visible > ?2 AND other.visible <= ?3))))"
         )
     };
 }
@@ -53,12 +59,13 @@ macro_rules! receivable {
 /// Which of the sources have something to receive. Reads only.
 pub(crate) fn ready(connection: &Connection, paths: &str, now: i64) -> Result<Vec<usize>> {
     let sql = concat!(
-        "SELECT paths.key FROM json_each(?1) AS paths WHERE EXISTS (SELECT 1 ",
-        receivable!("paths.value", "?2"),
+        "SELECT paths.key FROM json_each(?1) AS paths WHERE EXISTS (SELECT 1 FROM messages AS one WHERE ",
+        receivable!("paths.value"),
         ")"
     );
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
-    let rows = statement.query_map((paths, now), |row| row.get::<_, u32>(0).map(|index| index as usize));
+    let bounds = (paths, now, now.saturating_add(CLOCK_FAULT));
+    let rows = statement.query_map(bounds, |row| row.get::<_, u32>(0).map(|index| index as usize));
     rows.and_then(Iterator::collect).map_err(from_sqlite)
 }
 
@@ -68,7 +75,7 @@ struct Candidate {
     expires: Option<i64>,
 }
 
-/// Locks what can be received, oldest first, at most so many.
+/// Locks what can be received, in the order of publishing, at most so many.
 pub(crate) fn receive(
     connection: &Connection,
     source: &Source,
@@ -77,9 +84,9 @@ pub(crate) fn receive(
 ) -> Result<Vec<Delivery>> {
     let (limits, now) = (limits(connection, source)?, ambient.now().as_millisecond());
     let until = now.saturating_add(milliseconds(limits.lock));
-    let mut received = Vec::new();
-    // What is dead makes room for others.
-    while received.len() < count {
+    let (mut received, mut buried) = (Vec::new(), 0);
+    // What is dead makes room for others; of much that is dead, the next call buries the rest.
+    while received.len() < count && buried < SLICE {
         let found = candidates(connection, source, count - received.len(), now)?;
         if found.is_empty() {
             break;
@@ -87,9 +94,11 @@ pub(crate) fn receive(
         for candidate in found {
             let number = candidate.sequence_number;
             if candidate.expires.is_some_and(|time| time <= now) {
-                dead::bury(connection, source, number, &Reason::expired(), now)?;
+                dead::bury(connection, source, number, &Reason::expired())?;
+                buried += 1;
             } else if !source.is_dead_letters() && candidate.deliveries >= limits.deliveries {
-                dead::bury(connection, source, number, &Reason::exhausted(candidate.deliveries), now)?;
+                dead::bury(connection, source, number, &Reason::exhausted(candidate.deliveries))?;
+                buried += 1;
             } else {
                 let token = uuid_text(ambient);
                 lock(connection, number, &token, until)?;
@@ -102,13 +111,14 @@ pub(crate) fn receive(
 
 fn candidates(connection: &Connection, source: &Source, count: usize, now: i64) -> Result<Vec<Candidate>> {
     let sql = concat!(
-        "SELECT seq, deliveries, expires ",
-        receivable!("?1", "?2"),
-        " ORDER BY visible, seq LIMIT ?3"
+        "SELECT seq, deliveries, expires FROM messages AS one INDEXED BY messages_order WHERE ",
+        receivable!("?1"),
+        " ORDER BY seq LIMIT ?4"
     );
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
     let limit = i64::try_from(count).unwrap_or(i64::MAX);
-    let rows = statement.query_map((source.to_string(), now, limit), |row| {
+    let bounds = (source.to_string(), now, now.saturating_add(CLOCK_FAULT), limit);
+    let rows = statement.query_map(bounds, |row| {
         Ok(Candidate { sequence_number: row.get(0)?, deliveries: row.get(1)?, expires: row.get(2)? })
     });
     rows.and_then(Iterator::collect).map_err(from_sqlite)

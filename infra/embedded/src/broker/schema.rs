@@ -11,8 +11,9 @@ const SCHEMA: i64 = 1;
 
 /// - `contents`: what was published, once for all subscriptions that have it.
 /// - `messages`: a message in one source (a subscription, a group's jobs, or the dead letters of either). It can be
-///   received when `visible` has come: that is its scheduled time, the end of its lock, or the end of its back-off.
-///   `enqueued` is when it became, or will become, active. `session` is set only where the order matters.
+///   received when `visible` has come: that is its scheduled time, the end of its lock, or the end of its back-off;
+///   what waits for none of these is visible at once, whatever the clock says. `enqueued` is when it became, or will
+///   become, active; it is only told. `session` is set only where the order matters.
 /// - `seen`: ids within the duplicate window.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS subscriptions(
@@ -26,6 +27,7 @@ CREATE TABLE IF NOT EXISTS messages(
   enqueued INTEGER NOT NULL, visible INTEGER NOT NULL, expires INTEGER, deliveries INTEGER NOT NULL DEFAULT 0,
   lock TEXT, reason TEXT, description TEXT);
 CREATE INDEX IF NOT EXISTS messages_ready ON messages(source, visible, seq);
+CREATE INDEX IF NOT EXISTS messages_order ON messages(source, seq, visible, deliveries);
 CREATE INDEX IF NOT EXISTS messages_session ON messages(source, session, enqueued, seq) WHERE session IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_content ON messages(content);
 CREATE INDEX IF NOT EXISTS messages_expires ON messages(expires) WHERE expires IS NOT NULL;

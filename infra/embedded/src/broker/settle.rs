@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::dead::{self, Reason};
 use super::receive::Lock;
-use super::shared::{Result, limits, milliseconds, time};
+use super::shared::{AT_ONCE, Result, limits, milliseconds, time};
 use crate::error::from_sqlite;
 
 /// Why a delivery was not settled.
@@ -54,8 +54,8 @@ pub(crate) fn settle(
     let mut until = now;
     match settlement {
         Settlement::Complete => remove(connection, number, content)?,
-        Settlement::Release => update(again, now, deliveries.saturating_sub(1))?,
-        Settlement::Bury(reason) => dead::bury(connection, &lock.source, number, reason, now)?,
+        Settlement::Release => update(again, AT_ONCE, deliveries.saturating_sub(1))?,
+        Settlement::Bury(reason) => dead::bury(connection, &lock.source, number, reason)?,
         Settlement::Renew => {
             until = now.saturating_add(milliseconds(limits(connection, &lock.source)?.lock));
             update("UPDATE messages SET visible = ?2, deliveries = ?3 WHERE seq = ?1", until, deliveries)?;
@@ -64,11 +64,12 @@ pub(crate) fn settle(
             if !lock.source.is_dead_letters()
                 && deliveries >= limits(connection, &lock.source)?.deliveries =>
         {
-            dead::bury(connection, &lock.source, number, &Reason::exhausted(deliveries), now)?;
+            dead::bury(connection, &lock.source, number, &Reason::exhausted(deliveries))?;
         }
         Settlement::Abandon(not_before) => {
-            until = not_before.map_or(now, |time| time.as_millisecond().max(now));
-            update(again, until, deliveries)?;
+            let later = not_before.map(Timestamp::as_millisecond).filter(|later| *later > now);
+            until = later.unwrap_or(now);
+            update(again, later.unwrap_or(AT_ONCE), deliveries)?;
         }
     }
     Ok(Some(time(until)))

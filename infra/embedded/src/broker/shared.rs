@@ -12,6 +12,13 @@ use coder_queue::Entity;
 
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
+/// When a message can be received that waits for nothing: before any time that a clock shows.
+pub(crate) const AT_ONCE: i64 = i64::MIN;
+
+/// A lock or a back-off that ends later than this from now, in milliseconds, was given by a wrong clock and counts
+/// as ended: locks and back-offs last five minutes at most.
+pub(crate) const CLOCK_FAULT: i64 = 10 * 60 * 1000;
+
 pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

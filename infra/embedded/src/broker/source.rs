@@ -84,7 +84,7 @@ impl fmt::Display for Source {
 /// How a source treats its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a received message is locked.
+    /// How long a received message is locked; at most five minutes.
     pub lock: Duration,
     /// Deliveries after which a message is a dead letter.
     pub deliveries: u32,

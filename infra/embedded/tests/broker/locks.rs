@@ -143,7 +143,7 @@ async fn counts_tell_what_waits_and_since_when() {
     fixture.advance(5);
     let mut job = event("job");
     (job.entity, job.id) = (coder_queue::Entity::Jobs, "job".into());
-    job.properties.insert("group".into(), json!("users"));
+    job.properties.insert("target".into(), json!("users"));
     fixture.publish(&[event("b"), event("c")]).await;
     fixture.publish(&[job]).await;
     let [a, ..] = &fixture.broker.receive(&users(), 1).await.unwrap()[..] else { panic!("nothing") };

@@ -15,13 +15,31 @@ const LOCK: i64 = 60;
 const JOB_LOCK: i64 = 300;
 const WINDOW: i64 = 3600;
 const TTL: i64 = 900;
+const CLOCK_FAULT: i64 = 600;
+const AT_ONCE: i64 = i64::MIN;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Publish { id: u8, session: u8, target: Option<u8>, after: Option<u16>, ttl: Option<u16>, job: bool },
-    Receive { source: u8, count: u8 },
-    Settle { lock: u8, how: u8, after: u16 },
+    Publish {
+        id: u8,
+        session: u8,
+        target: Option<u8>,
+        after: Option<u16>,
+        ttl: Option<u16>,
+        job: bool,
+    },
+    Receive {
+        source: u8,
+        count: u8,
+    },
+    Settle {
+        lock: u8,
+        how: u8,
+        after: u16,
+    },
     Advance(u16),
+    /// The clock is set back.
+    Back(u16),
     Sweep,
 }
 
@@ -33,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..6_u8, 1..4_u8).prop_map(|(source, count)| Step::Receive { source, count }),
         4 => (0..12_u8, 0..5_u8, 0..100_u16).prop_map(|(lock, how, after)| Step::Settle { lock, how, after }),
         2 => (1..400_u16).prop_map(Step::Advance),
+        1 => (1..2000_u16).prop_map(Step::Back),
         1 => Just(Step::Sweep),
     ]
 }
@@ -51,7 +70,6 @@ struct Entry {
     source: Source,
     id: String,
     session: Option<String>,
-    enqueued: i64,
     visible: i64,
     expires: Option<i64>,
     deliveries: u32,
@@ -88,7 +106,7 @@ impl Model {
                 Entity::Jobs => (Source::jobs(group), 14 * 24 * 3600),
             };
             let ordered = source == Source::subscription("ordered");
-            let enqueued = message.scheduled_at.map_or(now, |time| time.as_second().max(now));
+            let due = message.scheduled_at.map(Timestamp::as_second).filter(|due| *due > now);
             let ttl = message.ttl_seconds.map_or(ttl, |own| ttl.min(i64::from(own)));
             self.published += 1;
             self.entries.push(Entry {
@@ -96,9 +114,8 @@ impl Model {
                 source,
                 id: message.id.clone(),
                 session: ordered.then(|| message.session_id.clone().unwrap()),
-                enqueued,
-                visible: enqueued,
-                expires: Some(enqueued + ttl),
+                visible: due.unwrap_or(AT_ONCE),
+                expires: Some(due.unwrap_or(now) + ttl),
                 deliveries: 0,
                 locked: false,
                 reason: None,
@@ -107,26 +124,31 @@ impl Model {
     }
 
     fn bury(&mut self, index: usize, reason: &'static str) {
-        let (now, entry) = (self.now, &mut self.entries[index]);
+        let entry = &mut self.entries[index];
         let source = entry.source.dead_letters();
-        (entry.source, entry.visible, entry.session) = (source, now, None);
+        (entry.source, entry.visible, entry.session) = (source, AT_ONCE, None);
         (entry.expires, entry.locked, entry.reason) = (None, false, Some(reason));
     }
 
     /// Indexes of what can be received, in order.
     fn receivable(&self, source: &Source) -> Vec<usize> {
+        let (now, fault) = (self.now, self.now + CLOCK_FAULT);
+        let under_lock = |one: &Entry| one.locked && one.visible > now && one.visible <= fault;
+        let first = |other: &Entry, one: &Entry| {
+            other.number < one.number && (other.visible <= now || other.deliveries > 0)
+        };
         let head = |one: &Entry| {
             one.session.is_none()
                 || !self.entries.iter().any(|other| {
                     other.source == one.source
                         && other.session == one.session
-                        && (other.enqueued, other.number) < (one.enqueued, one.number)
+                        && (under_lock(other) || first(other, one))
                 })
         };
-        let here = |entry: &Entry| entry.source == *source && entry.visible <= self.now && head(entry);
-        let mut found: Vec<usize> = (0..self.entries.len()).filter(|n| here(&self.entries[*n])).collect();
-        found.sort_by_key(|n| (self.entries[*n].visible, self.entries[*n].number));
-        found
+        let time_has_come = |one: &Entry| one.visible <= now || (one.visible > fault && one.deliveries > 0);
+        let here = |entry: &Entry| entry.source == *source && time_has_come(entry) && head(entry);
+        // Entries are in the order of their numbers.
+        (0..self.entries.len()).filter(|n| here(&self.entries[*n])).collect()
     }
 
     fn receive(&mut self, source: &Source, count: usize) -> Vec<Entry> {
@@ -169,8 +191,11 @@ impl Model {
             1 if entry.reason.is_none() && entry.deliveries >= DELIVERIES.max(limit(&source)) => {
                 self.bury(index, "MaxDeliveryCountExceeded");
             }
-            1 => (entry.visible, entry.locked) = (self.now + after, false),
-            2 => (entry.visible, entry.locked, entry.deliveries) = (self.now, false, entry.deliveries - 1),
+            1 => {
+                let visible = if after > 0 { self.now + after } else { AT_ONCE };
+                (entry.visible, entry.locked) = (visible, false);
+            }
+            2 => (entry.visible, entry.locked, entry.deliveries) = (AT_ONCE, false, entry.deliveries - 1),
             3 => self.bury(index, "Refused"),
             _ => entry.visible = self.now + lock_seconds(&source),
         }
@@ -271,6 +296,10 @@ async fn agree(steps: Vec<Step>) {
             Step::Advance(seconds) => {
                 model.now += i64::from(*seconds);
                 fixture.advance(i64::from(*seconds));
+            }
+            Step::Back(seconds) => {
+                model.now -= i64::from(*seconds);
+                fixture.advance(-i64::from(*seconds));
             }
             Step::Sweep => {
                 model.sweep();

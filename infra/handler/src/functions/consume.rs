@@ -4,22 +4,22 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use coder_core::{Actor, ActorKind, Failure};
+use coder_core::Failure;
 use coder_database::Container;
-use coder_database::transaction::Act;
 use coder_middleware::runtime::Runtime;
 use coder_queue::cloud_event;
-use coder_queue::dead_letter::{DeadLetters, Reason};
+use coder_queue::dead_letter::{Audience, Reason};
 use coder_queue::message::property;
 use coder_telemetry::Consumption;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use super::dead_letter::Letters;
 use super::envelope::Delivery;
 use super::mark::{self, Progress, Turn};
-use super::{DEADLINE, Outcome, invocation};
-use crate::events::{Consumer, ConsumerFault, Event};
+use super::{DEADLINE, Outcome, act, invocation};
+use crate::events::{Consumer, ConsumerFault, Event, Invocation};
 
 /// Label of what reached no consumer.
 pub(super) const NOBODY: &str = "none";
@@ -28,7 +28,7 @@ pub(super) const NOBODY: &str = "none";
 pub(super) struct Consumers<S> {
     pub(super) runtime: Arc<Runtime>,
     pub(super) service: S,
-    pub(super) dead_letters: DeadLetters,
+    pub(super) letters: Letters,
     list: Vec<Consumer<S>>,
 }
 
@@ -50,13 +50,18 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
         container: &Container,
         consumers: Vec<Consumer<S>>,
     ) -> Self {
-        let dead_letters = DeadLetters::new(runtime.store.clone(), container, runtime.group);
-        Self { runtime: runtime.clone(), service: service.clone(), dead_letters, list: consumers }
+        let letters = Letters::new(runtime, container, Audience::Group);
+        Self { runtime: runtime.clone(), service: service.clone(), letters, list: consumers }
     }
 
     /// Their names.
     pub(super) fn names(&self) -> Vec<&'static str> {
         self.list.iter().map(|consumer| consumer.name).collect()
+    }
+
+    /// The consumers that asked for a type.
+    pub(super) fn wanting<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Consumer<S>> {
+        self.list.iter().filter(move |consumer| cloud_event::matches(consumer.pattern, kind))
     }
 
     /// Takes a delivery. It fails only if it is to be made again: consumers' failures end in later attempts or in
@@ -73,15 +78,14 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
         };
         let (event, source) = match read {
             Ok(read) => read,
-            Err(reason) => return self.unreadable(&delivery, &reason, invocation_id).await,
+            Err(reason) => return self.letters.unreadable(&delivery, &reason, invocation_id).await,
         };
         let only = delivery.property(property::CONSUMER);
         let given = Given { event, source, delivery: &delivery, invocation_id, alone: only.is_some() };
-        let wants = |consumer: &&Consumer<S>| match &only {
-            Some(name) => consumer.name == name,
-            None => cloud_event::matches(consumer.pattern, &given.event.kind),
+        let wanting: Vec<&Consumer<S>> = match &only {
+            Some(name) => self.list.iter().filter(|consumer| consumer.name == name).collect(),
+            None => self.wanting(&given.event.kind).collect(),
         };
-        let wanting: Vec<&Consumer<S>> = self.list.iter().filter(wants).collect();
         match (wanting.is_empty(), only.as_deref()) {
             (true, Some(name)) => self.gone(&given, name).await,
             (true, None) => {
@@ -127,11 +131,14 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
 
     async fn attempt(&self, consumer: &Consumer<S>, given: &Given<'_>) -> Result<Consumption, String> {
         let turn = turn(consumer, given);
-        let known = mark::find(&self.runtime, &given.event.id, consumer.name).await;
-        if known.map_err(text)?.is_some_and(|mark| mark.covers(turn, given.alone)) {
+        if self.is_repeat(consumer, given, turn).await? {
             return Ok(Consumption::Duplicate);
         }
         let fault = self.run(consumer, given.event.clone(), given.invocation_id).await.err();
+        // What another delivery has done meanwhile is neither tried again nor a dead letter.
+        if fault.is_some() && self.is_repeat(consumer, given, turn).await? {
+            return Ok(Consumption::Duplicate);
+        }
         let (consumption, progress) = match fault {
             None => (Consumption::Done, Progress::Done),
             Some(Fault::Retry(error)) if turn.attempt < consumer.options.max_attempts => {
@@ -157,21 +164,30 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
         Ok(consumption)
     }
 
+    async fn is_repeat(&self, consumer: &Consumer<S>, given: &Given<'_>, turn: Turn) -> Result<bool, String> {
+        let known = mark::find(&self.runtime, &given.event.id, consumer.name).await.map_err(text)?;
+        Ok(known.is_some_and(|mark| mark.data.covers(turn, given.alone)))
+    }
+
     async fn mark(
         &self,
         consumer: &Consumer<S>,
         given: &Given<'_>,
         how: (Progress, Turn),
     ) -> Result<(), String> {
-        let act = self.act(given.invocation_id);
+        let act = act(&self.runtime, given.invocation_id);
         let event = &given.event.id;
-        mark::write(&self.runtime, act, event, consumer.name, how).await.map_err(text)
+        mark::write(&self.runtime, &act, event, consumer.name, how).await.map_err(text)
     }
 
     async fn run(&self, consumer: &Consumer<S>, event: Event, invocation_id: &str) -> Result<(), Fault> {
-        let invocation = invocation(&self.runtime, consumer.name, invocation_id.to_owned());
+        let correlation_id = event.correlation_id.clone();
+        let own = invocation(&self.runtime, consumer.name, invocation_id.to_owned());
+        let invocation = Invocation { correlation_id, ..own };
         let deadline = consumer.options.deadline.min(DEADLINE);
-        let work = AssertUnwindSafe((consumer.run)(self.service.clone(), invocation, event)).catch_unwind();
+        // A consumer can panic before there is a future of it.
+        let work = async { (consumer.run)(self.service.clone(), invocation, event).await };
+        let work = AssertUnwindSafe(work).catch_unwind();
         match tokio::time::timeout(deadline, work).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(ConsumerFault::Retry(failure)))) => Err(Fault::Retry(text(failure))),
@@ -183,16 +199,6 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
 
     pub(super) fn count(&self, consumer: &'static str, outcome: Consumption) {
         self.runtime.metrics.event_consumed(self.runtime.group, consumer, outcome);
-    }
-
-    pub(super) fn act(&self, invocation_id: &str) -> Act {
-        Act {
-            actor: Actor::new(ActorKind::Job, format!("{}.on-event", self.runtime.group)),
-            action: "on-event".to_owned(),
-            request_id: invocation_id.to_owned(),
-            group: self.runtime.group,
-            traceparent: None,
-        }
     }
 }
 

@@ -61,11 +61,6 @@ impl Delivery {
     }
 }
 
-/// The message inside an envelope, or why it cannot be read.
-pub(super) fn delivered(envelope: &Value) -> Result<Value, String> {
-    body(envelope).map_err(|unreadable| unreadable.reason)
-}
-
 /// Hosts encode values differently, so: base64 of JSON, JSON text, JSON text in JSON text, and bare JSON are all
 /// read.
 fn body(envelope: &Value) -> Result<Value, Unreadable> {
@@ -157,7 +152,7 @@ mod tests {
     use super::*;
 
     fn read(value: Value) -> Result<Value, String> {
-        delivered(&json!({"Data": {"anything": value}}))
+        body(&json!({"Data": {"anything": value}})).map_err(|unreadable| unreadable.reason)
     }
 
     #[test]

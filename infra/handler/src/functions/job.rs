@@ -11,11 +11,12 @@ use coder_middleware::runtime::Runtime;
 use coder_telemetry::JobOutcome;
 use serde_json::{Value, json};
 
-use super::envelope::delivered;
+use super::dead_letter::Letters;
+use super::envelope::Delivery;
 use super::leased::{Ended, under_lease};
 use super::timer::{Asked, Every, Ran};
 use super::{Outcome, Run, invocation};
-use crate::events::{Job, JobRun};
+use crate::events::{Invocation, Job, JobRun};
 use crate::job_run::{Ledger, Taken};
 
 /// What a message can start.
@@ -30,11 +31,20 @@ pub(crate) fn timer_job(timer: &str) -> String {
     format!("every-{timer}")
 }
 
+/// The function `on-dead-job`.
+pub(super) fn on_dead_job(letters: Arc<Letters>) -> Run {
+    Arc::new(move |envelope, id| {
+        let letters = letters.clone();
+        Box::pin(async move { letters.given_up_job(&Delivery::read(&envelope), &id).await })
+    })
+}
+
+/// The function `run-job`. A message that starts no job is kept in `letters` with the reason.
 pub(super) fn run_job<S: Clone + Send + Sync + 'static>(
     runtime: &Arc<Runtime>,
     service: &S,
-    jobs: Vec<Job<S>>,
-    timers: Vec<Arc<Every<S>>>,
+    (jobs, timers): (Vec<Job<S>>, Vec<Arc<Every<S>>>),
+    letters: Option<Arc<Letters>>,
 ) -> Run {
     let timers = timers.into_iter().map(|timer| (timer_job(timer.name()), Work::Timer(timer)));
     let jobs = jobs.into_iter().map(|job| (job.name.to_owned(), Work::Job(job)));
@@ -42,26 +52,36 @@ pub(super) fn run_job<S: Clone + Send + Sync + 'static>(
     let (runtime, service) = (runtime.clone(), service.clone());
     Arc::new(move |envelope, id| {
         let (runtime, service, works) = (runtime.clone(), service.clone(), works.clone());
+        let letters = letters.clone();
         Box::pin(async move {
-            let message = match delivered(&envelope) {
-                Ok(message) => message,
-                Err(reason) => return Outcome::Reject(reason),
+            let delivery = Delivery::read(&envelope);
+            let found = match &delivery.body {
+                Ok(message) => find(&runtime, &works, message, &id),
+                Err(unreadable) => Err(unreadable.reason.clone()),
             };
-            // The message names the record; the record says what is asked.
-            let wanted = message["data"]["job"].as_str().unwrap_or_default();
-            let Some(work) = works.get(wanted) else {
-                return Outcome::Reject(format!("there is no job `{wanted}`"));
-            };
-            let ledger = match ledger(&runtime, work, &message, &id) {
-                Ok(ledger) => Arc::new(ledger),
-                Err(reason) => return Outcome::Reject(reason),
-            };
-            match work.run(service, &ledger).await {
-                Ok(state) => Outcome::Done(json!({"job": ledger.id, "outcome": state})),
-                Err(failure) => Outcome::Retry(failure.to_string()),
+            match (found, letters) {
+                (Ok((work, ledger)), _) => match work.run(service, &Arc::new(ledger)).await {
+                    Ok(answer) => Outcome::Done(answer),
+                    Err(failure) => Outcome::Retry(failure.to_string()),
+                },
+                (Err(reason), Some(letters)) => letters.no_job(&delivery, &reason, &id).await,
+                (Err(reason), None) => Outcome::Reject(reason),
             }
         })
     })
+}
+
+/// The work that a message asks for, and where its record is.
+fn find<'a, S: Clone + Send + Sync + 'static>(
+    runtime: &Arc<Runtime>,
+    works: &'a BTreeMap<String, Work<S>>,
+    message: &Value,
+    invocation_id: &str,
+) -> Result<(&'a Work<S>, Ledger), String> {
+    // The message names the record; the record says what is asked.
+    let wanted = message["data"]["job"].as_str().unwrap_or_default();
+    let work = works.get(wanted).ok_or_else(|| format!("there is no job `{wanted}`"))?;
+    Ok((work, ledger(runtime, work, message, invocation_id)?))
 }
 
 fn ledger<S: Clone + Send + Sync + 'static>(
@@ -75,8 +95,10 @@ fn ledger<S: Clone + Send + Sync + 'static>(
     let container = runtime.containers.iter().find(|one| one.name == container);
     let container = container.ok_or("the message names no container of this group")?.name;
     let partition = Partition::of_message(&PlatformJob::begin(), &data["partition"]);
+    let correlation_id = message["correlationid"].as_str().map(str::to_owned);
+    let own = invocation(runtime, work.name(), invocation_id.to_owned());
     Ok(Ledger {
-        invocation: invocation(runtime, work.name(), invocation_id.to_owned()),
+        invocation: Invocation { correlation_id, ..own },
         container,
         partition: partition.ok_or("the message names no partition")?,
         id: message["subject"].as_str().ok_or("the message names no job")?.to_owned(),
@@ -86,8 +108,14 @@ fn ledger<S: Clone + Send + Sync + 'static>(
 }
 
 impl<S: Clone + Send + Sync + 'static> Work<S> {
+    /// Runs the job and answers what came of it.
+    async fn run(&self, service: S, ledger: &Arc<Ledger>) -> Result<Value, Failure> {
+        let outcome = self.take_and_run(service, ledger).await?;
+        Ok(json!({"job": ledger.id, "outcome": outcome}))
+    }
+
     /// Takes the job, runs it and writes what came of it.
-    async fn run(&self, service: S, ledger: &Arc<Ledger>) -> Result<&'static str, Failure> {
+    async fn take_and_run(&self, service: S, ledger: &Arc<Ledger>) -> Result<&'static str, Failure> {
         let policy = self.policy();
         let record = match ledger.take(&policy).await? {
             Taken::Run(record) => record,
@@ -121,7 +149,9 @@ impl<S: Clone + Send + Sync + 'static> Work<S> {
         match self {
             Self::Job(job) => {
                 let own = &ledger.invocation;
+                let correlation_id = own.correlation_id.clone();
                 let invocation = invocation(&own.runtime, own.name, own.id.clone());
+                let invocation = Invocation { correlation_id, ..invocation };
                 let run = JobRun { invocation, id: ledger.id.clone(), attempt, ledger };
                 (job.run)(service, run, input).await
             }

@@ -9,6 +9,7 @@ use coder_core::Failure;
 use coder_jobs::lease::LEASE;
 use coder_telemetry::redact;
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 
 /// How the work ended.
 #[derive(Debug)]
@@ -21,8 +22,11 @@ pub(super) enum Ended<T> {
     LeaseLost,
 }
 
+/// How long a lease is believed to last since it was last renewed: the claim took some time, too.
+const BELIEVED: Duration = LEASE.unsigned_abs().saturating_sub(Duration::from_secs(5));
+
 /// Runs `work` for at most `deadline` and calls `renew` every third of the lease, which answers whether the
-/// lease is still held.
+/// lease is still held. Where that cannot be found out in time, the lease counts as lost.
 pub(super) async fn under_lease<T, R>(
     deadline: Duration,
     work: impl Future<Output = T>,
@@ -33,13 +37,18 @@ where
 {
     let work = tokio::time::timeout(deadline, AssertUnwindSafe(work).catch_unwind());
     let lost = async {
+        let mut ends = Instant::now() + BELIEVED;
         loop {
-            tokio::time::sleep(LEASE.unsigned_abs() / 3).await;
-            match renew().await {
-                Ok(true) => {}
-                Ok(false) => return,
-                // The lease lasts for two more tries.
-                Err(failure) => tracing::warn!(cause = %failure, "a lease could not be renewed"),
+            let next = Instant::now() + LEASE.unsigned_abs() / 3;
+            tokio::time::sleep_until(next.min(ends)).await;
+            let asked = Instant::now();
+            if asked >= ends {
+                return;
+            }
+            match tokio::time::timeout_at(ends, renew()).await {
+                Ok(Ok(true)) => ends = asked + BELIEVED,
+                Ok(Ok(false)) | Err(_) => return,
+                Ok(Err(failure)) => tracing::warn!(cause = %failure, "a lease could not be renewed"),
             }
         }
     };
@@ -71,7 +80,6 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use tokio::time::Instant;
 
     const LONG: Duration = Duration::from_mins(3);
 
@@ -95,6 +103,23 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 20);
         let ended = under_lease(LONG, std::future::pending::<()>(), async || Ok(true)).await;
         assert!(matches!(&ended, Ended::Broken(reason) if reason.contains("180 s")), "{ended:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_when_the_lease_has_ended_since_nobody_could_renew_it() {
+        let work = std::future::pending::<()>;
+        let start = Instant::now();
+        let ended = under_lease(LONG, work(), async || Err(Failure::Stale)).await;
+        assert!(matches!(ended, Ended::LeaseLost), "{ended:?}");
+        assert_eq!(start.elapsed(), BELIEVED);
+        let (start, renewals) = (Instant::now(), AtomicU32::new(0));
+        let renew = async || match renewals.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(true),
+            _ => std::future::pending().await,
+        };
+        let ended = under_lease(LONG, work(), renew).await;
+        assert!(matches!(ended, Ended::LeaseLost), "{ended:?}");
+        assert_eq!(start.elapsed(), BELIEVED + Duration::from_secs(20), "counted from the last success");
     }
 
     #[tokio::test]

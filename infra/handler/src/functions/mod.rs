@@ -18,14 +18,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coder_core::{Actor, ActorKind, Ambient};
 use coder_database::PlatformJob;
+use coder_database::transaction::Act;
 use coder_middleware::runtime::Runtime;
+use coder_queue::back_off;
+use coder_queue::dead_letter::Audience;
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use crate::events::{Consumer, Invocation, Job, Timer};
 
 use consume::Consumers;
+use dead_letter::Letters;
+use envelope::Delivery;
 use timer::Every;
 
 pub use envelope::envelope;
@@ -37,8 +43,18 @@ pub const ON_EVENT: &str = "on-event";
 /// The function that takes what the broker itself gave up.
 pub const ON_DEAD_LETTER: &str = "on-dead-letter";
 
+/// The function that takes what the broker gave up of the group's one-time jobs.
+pub const ON_DEAD_JOB: &str = "on-dead-job";
+
+/// The function that runs the group's one-time jobs.
+pub const RUN_JOB: &str = "run-job";
+
 /// Longest run of a consumer or timer; well below the host's own limit, which would kill the process.
 pub const DEADLINE: Duration = Duration::from_mins(4);
+
+/// The longest that the answer to a failed delivery is held back; with the longest invocation it is shorter than a
+/// lock is renewed.
+const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
 /// Longest invocation: the work, and noting what came of it.
 const INVOCATION_LIMIT: Duration = DEADLINE.saturating_add(Duration::from_secs(5));
@@ -61,8 +77,9 @@ pub enum Outcome {
 }
 
 /// The event functions of a group, by name.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Functions {
+    ambient: Ambient,
     by_name: BTreeMap<String, Run>,
     consumers: BTreeMap<&'static str, Run>,
     timers: BTreeMap<&'static str, Run>,
@@ -100,6 +117,18 @@ impl Functions {
         }
     }
 
+    /// [`Self::invoke`] for a host that makes a failed delivery again at once: the answer is held back, longer each
+    /// time, so that a short failure of what stands behind us does not use up all deliveries.
+    pub async fn invoke_patiently(&self, name: &str, envelope: Value, invocation_id: &str) -> Outcome {
+        let delivered = [ON_EVENT, ON_DEAD_LETTER, RUN_JOB, ON_DEAD_JOB].contains(&name);
+        let count = delivered.then(|| Delivery::read(&envelope).count);
+        let outcome = self.invoke(name, envelope, invocation_id).await;
+        if let (Some(count), Outcome::Retry(_)) = (count, &outcome) {
+            tokio::time::sleep(back_off(&self.ambient, count).min(LONGEST_HOLD)).await;
+        }
+        outcome
+    }
+
     /// Hands an event to one consumer alone and answers what it says: nothing is marked, tried again or kept as a
     /// dead letter. For tests of a consumer.
     pub async fn consume(&self, consumer: &str, event: &Value, invocation_id: &str) -> Outcome {
@@ -125,9 +154,11 @@ pub(crate) fn build<S: Clone + Send + Sync + 'static>(
     timers: Vec<Timer<S>>,
     jobs: Vec<Job<S>>,
 ) -> Result<Functions, String> {
-    let mut built = Functions::default();
+    let (by_name, consuming, timing) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let ambient = runtime.ambient.clone();
+    let mut built = Functions { ambient, by_name, consumers: consuming, timers: timing };
+    let container = runtime.containers.first();
     if !consumers.is_empty() {
-        let container = runtime.containers.first();
         let container = container.ok_or("a group with consumers needs a container")?;
         built.take_events(Consumers::new(runtime, service, container, consumers));
     }
@@ -140,7 +171,11 @@ pub(crate) fn build<S: Clone + Send + Sync + 'static>(
         timed.push(every);
     }
     if !jobs.is_empty() || !timed.is_empty() {
-        built.by_name.insert("run-job".into(), job::run_job(runtime, service, jobs, timed));
+        let letters = container.map(|container| Arc::new(Letters::new(runtime, container, Audience::Jobs)));
+        if let Some(letters) = letters.clone() {
+            built.by_name.insert(ON_DEAD_JOB.into(), job::on_dead_job(letters));
+        }
+        built.by_name.insert(RUN_JOB.into(), job::run_job(runtime, service, (jobs, timed), letters));
     }
     Ok(built)
 }
@@ -170,6 +205,65 @@ impl Functions {
     }
 }
 
+/// What keeps account of deliveries.
+fn act(runtime: &Runtime, invocation_id: &str) -> Act {
+    Act {
+        actor: Actor::new(ActorKind::Job, format!("{}.{ON_EVENT}", runtime.group)),
+        action: ON_EVENT.to_owned(),
+        request_id: invocation_id.to_owned(),
+        group: runtime.group,
+        traceparent: None,
+    }
+}
+
+/// A run of its own accord: what has a cause names it.
 pub(crate) fn invocation(runtime: &Arc<Runtime>, name: &'static str, id: String) -> Invocation {
-    Invocation { runtime: runtime.clone(), job: PlatformJob::begin(), name, id }
+    Invocation { runtime: runtime.clone(), job: PlatformJob::begin(), name, id, correlation_id: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coder_core::{ManualClock, OsEntropy, Timestamp};
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    /// A function that answers what its envelope says.
+    fn functions() -> Functions {
+        let run: Run = Arc::new(|envelope, _| {
+            Box::pin(async move {
+                match envelope["outcome"].as_str() {
+                    Some("retry") => Outcome::Retry("the store is away".into()),
+                    Some("reject") => Outcome::Reject("never".into()),
+                    _ => Outcome::Done(Value::Null),
+                }
+            })
+        });
+        let names = [ON_EVENT, ON_DEAD_LETTER, RUN_JOB, ON_DEAD_JOB, "every-tidy"];
+        let by_name = names.into_iter().map(|name| (name.to_owned(), run.clone())).collect();
+        let ambient = Ambient::new(ManualClock::at(Timestamp::UNIX_EPOCH), OsEntropy);
+        Functions { ambient, by_name, consumers: BTreeMap::new(), timers: BTreeMap::new() }
+    }
+
+    async fn seconds(function: &str, outcome: &str, count: u32) -> f32 {
+        let (functions, start) = (functions(), Instant::now());
+        let envelope = json!({"outcome": outcome, "Metadata": {"DeliveryCount": count.to_string()}});
+        functions.invoke_patiently(function, envelope, "call").await;
+        start.elapsed().as_secs_f32()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_delivery_is_answered_later_each_time() {
+        for function in [ON_EVENT, ON_DEAD_LETTER, RUN_JOB, ON_DEAD_JOB] {
+            for (count, least, most) in [(1, 2.0, 2.6), (2, 4.0, 5.1), (4, 16.0, 20.1), (9, 30.0, 30.1)] {
+                let took = seconds(function, "retry", count).await;
+                assert!((least..most).contains(&took), "{function}, {count}: {took} s");
+            }
+            for outcome in ["done", "reject"] {
+                assert!(seconds(function, outcome, 5).await < 0.1, "{function}, {outcome}");
+            }
+        }
+        // A timer is not called again, so nothing is won.
+        assert!(seconds("every-tidy", "retry", 5).await < 0.1);
+    }
 }

@@ -57,10 +57,12 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
 
     fn copy(&self, consumer: &Consumer<S>, given: &Given<'_>, turn: Turn, error: &str) -> Message {
         let next = turn.attempt + 1;
+        // All groups share one topic, and consumers of several groups have one name.
+        let id = format!("{}.{}.{}", given.event.id, self.runtime.group, consumer.name);
         let id = match turn.replay {
-            0 => format!("{}.{}.{next}", given.event.id, consumer.name),
+            0 => format!("{id}.{next}"),
             // A replay makes its own attempts: with the ids of the first ones they would pass for repeats.
-            replay => format!("{}.{}.{replay}.{next}", given.event.id, consumer.name),
+            replay => format!("{id}.{replay}.{next}"),
         };
         let id = if id.len() <= MESSAGE_ID_LIMIT { id } else { coder_core::text::sha256_hex(&[id]) };
         let mut message = Message::of_event(id, Entity::Events, given.source);

@@ -118,6 +118,10 @@ fn plain(name: &str) -> String {
 fn rename(schema: &mut Value, names: &BTreeMap<String, String>) {
     match schema {
         Value::Object(fields) => {
+            // Only null. `nullable` means nothing in OpenAPI 3.0 without a type beside it.
+            if fields.get("enum").is_some_and(|only| *only == json!([null])) {
+                fields.entry("type").or_insert_with(|| json!("object"));
+            }
             for (key, value) in fields {
                 match value {
                     Value::String(reference) if key == "$ref" => {

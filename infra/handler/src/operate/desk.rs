@@ -240,15 +240,33 @@ impl JobDesk {
     }
 
     /// The jobs that ought to run and that nobody works on, of those that the group declares: their messages must
-    /// have been lost.
+    /// have been lost. At most [`MOST`] of each container, and without those that cannot be read.
     pub async fn forgotten(&self) -> Result<Vec<FoundJob>> {
-        let now = self.ambient.now();
-        let living = JobState::ALL.into_iter().filter(|state| !state.is_final());
-        let living = living.map(|state| state.as_str().into()).collect();
-        let names = self.names();
-        let mut found = self.search(&Query::new(Filter::In("state".into(), living)).limit(MOST)).await?;
-        found.retain(|job| job.record.data.is_forgotten(now) && names.contains(&job.record.data.job));
-        Ok(found)
+        let (job, now, names) = (PlatformJob::begin(), self.ambient.now(), self.names());
+        let is_forgotten = |found: &JobRecord| found.is_forgotten(now) && names.contains(&found.job);
+        let mut forgotten = Vec::new();
+        for container in self.declared.containers.iter().map(|container| container.name) {
+            let records = Repository::<JobRecord>::new(self.store.clone(), container);
+            let (mut query, mut found) = (Query::new(perhaps_forgotten(now)).limit(500), Vec::new());
+            loop {
+                let (page, next) = records.page_across_each(&job, &query).await?;
+                for item in page {
+                    match item {
+                        Ok((partition, record)) if is_forgotten(&record.data) => {
+                            found.push(FoundJob { container, partition, record });
+                        }
+                        Ok(_) => {}
+                        Err(failure) => tracing::error!(container, cause = %failure, "a job cannot be read"),
+                    }
+                }
+                match next.filter(|_| found.len() < MOST as usize) {
+                    Some(next) => query.continuation = Some(next),
+                    None => break,
+                }
+            }
+            forgotten.extend(found);
+        }
+        Ok(forgotten)
     }
 
     /// Sends the message of a forgotten job again, in a transaction on its partition.
@@ -259,6 +277,20 @@ impl JobDesk {
         record::send(transaction, &after, None);
         Ok(())
     }
+}
+
+/// What a forgotten job is among: those that run, and those that wait though their time has long come. Many may wait
+/// for a time to come.
+fn perhaps_forgotten(now: Timestamp) -> Filter {
+    let state = |state: JobState| Filter::eq("state", state.as_str());
+    let waits = Filter::Or(vec![state(JobState::Queued), state(JobState::Failed)]);
+    // Texts of times have fractions or not, so they are in order up to a second.
+    let second = jiff::SignedDuration::from_secs(1);
+    let since = now.saturating_sub(record::OVERDUE.saturating_sub(second)).unwrap_or(Timestamp::MIN);
+    Filter::Or(vec![
+        state(JobState::Running),
+        waits.and(Filter::Le("dueAt".into(), since.to_string().into())),
+    ])
 }
 
 /// A job as operators see it, secrets masked.

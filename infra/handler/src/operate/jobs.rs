@@ -1,14 +1,11 @@
 //! Jobs and timers over HTTP: list, look, run and cancel.
 
-use coder_core::{Code, Failure, Result, StoredAnswer, Timestamp};
+use coder_core::{Code, Result, Timestamp};
 use coder_database::Filter;
 use coder_jobs::TimerRun;
 use coder_jobs::timer::TimerOutcome;
 use coder_middleware::access::{Access as _, Operator};
-use coder_middleware::answer::{describe_json, render_json};
-use coder_middleware::{
-    Answer, Body, Example, Filters, Json, List, OperationDescription, PageOf, Path, State,
-};
+use coder_middleware::{Body, Example, Filters, Json, List, PageOf, Path, Started, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,31 +78,18 @@ impl Example for RunJob {
     }
 }
 
-/// `202` with the job and its address.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    location: String,
-    job: JobView,
-}
-
-impl Answer for Queued {
-    fn describe(operation: &mut OperationDescription) {
-        describe_json::<JobView>(operation, 202, "Queued.", &["Location"]);
-    }
-
-    fn render(&self) -> Result<StoredAnswer, Failure> {
-        render_json(202, &self.job, vec![("location".into(), self.location.clone())])
-    }
-}
-
 impl Operate {
-    fn queued(&self, record: &coder_database::Record<coder_jobs::JobRecord>) -> Queued {
+    fn queued(&self, record: &coder_database::Record<coder_jobs::JobRecord>) -> Started<JobView> {
         let location = format!("/api/{}/operations/jobs/{}", self.jobs.group(), record.meta.id);
-        Queued { location, job: JobView::whole(record) }
+        Started { location, body: JobView::whole(record) }
     }
 }
 
-async fn run(State(operate): State<Operate>, who: Operator, Body(wanted): Body<RunJob>) -> Result<Queued> {
+async fn run(
+    State(operate): State<Operate>,
+    who: Operator,
+    Body(wanted): Body<RunJob>,
+) -> Result<Started<JobView>> {
     let (container, partition) = operate.jobs.own_place()?;
     let mut unit = who.begin(container, partition).await?;
     let record = operate.jobs.queue(&mut unit, &wanted.job, wanted.input, wanted.at)?;
@@ -152,7 +136,7 @@ async fn run_timer(
     State(operate): State<Operate>,
     who: Operator,
     Path(timer): Path<String>,
-) -> Result<Queued> {
+) -> Result<Started<JobView>> {
     let (container, partition) = operate.jobs.own_place()?;
     let mut unit = who.begin(container, partition).await?;
     let record = operate.jobs.queue_timer(&mut unit, &timer)?;

@@ -87,6 +87,29 @@ fn a_job_is_forgotten_ten_minutes_after_its_time() {
 }
 
 #[test]
+fn what_a_wrong_clock_wrote_does_not_hide_a_forgotten_job() {
+    let year = 365 * 24 * 3600;
+    let sent = JobRecord { resent_at: Some(at(year)), ..queued() };
+    assert!(sent.is_forgotten(at(601)) && !sent.is_forgotten(at(599)));
+    let mut running = queued();
+    running.claim(&POLICY, "a", at(year));
+    assert!(running.is_forgotten(at(0)), "nobody has the lease");
+    assert!(!JobRecord { resent_at: Some(at(0)), ..running.clone() }.is_forgotten(at(60)));
+    assert!(!running.is_forgotten(at(year)), "or else it has it");
+}
+
+#[test]
+fn the_audit_holds_nothing_that_a_job_works_on() {
+    let told = Some("s-123".to_owned());
+    let (input, result) = (serde_json::json!({"to": "s-123"}), Some("s-123".into()));
+    let job = JobRecord { input, result, error: told.clone(), note: told, ..queued() };
+    let job = serde_json::to_value(job).unwrap();
+    let changes = coder_database::audit::changes(&Value::Null, &job, JobRecord::SECRET);
+    assert!(changes.iter().any(|change| change.path == "/job") && changes.len() > 4, "{changes:?}");
+    assert!(!format!("{changes:?}").contains("s-123"), "{changes:?}");
+}
+
+#[test]
 fn a_record_of_before_there_were_leases_is_read() {
     let mut stored = serde_json::to_value(queued()).unwrap();
     stored.as_object_mut().unwrap().retain(|name, _| name != "lease" && name != "resentAt");

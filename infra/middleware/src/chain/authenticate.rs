@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use coder_cache::Revocations;
 use coder_core::{Ambient, Caller, Code, Credential, Failure, Problem, Timestamp, UserId};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use moka::sync::Cache;
 
 use super::Identity;
@@ -52,6 +52,21 @@ const API_KEY_SECONDS: i64 = 30;
 /// How old the list of revocations may be before sessions are not believed any more, in seconds.
 const STALE_SECONDS: i64 = 60;
 
+/// Behind a gateway that proves itself in `Authorization`: what its own caller sent there, or [`NO_CREDENTIAL`]. It is
+/// worth what the credential in it is worth, so it does no harm from anybody else.
+const ASSERTION: &str = "x-coder-assertion";
+
+/// Stands in [`ASSERTION`] where the gateway's caller sent nothing.
+const NO_CREDENTIAL: &str = "none";
+
+/// The credential for `Authorization`, wherever it travels.
+fn authorization(headers: &HeaderMap) -> Option<&HeaderValue> {
+    match headers.get(ASSERTION) {
+        Some(passed_on) => (*passed_on != NO_CREDENTIAL).then_some(passed_on),
+        None => headers.get(AUTHORIZATION),
+    }
+}
+
 impl Default for CallerCache {
     fn default() -> Self {
         Self(Cache::new(CACHED_CALLERS))
@@ -87,7 +102,7 @@ impl Authenticator {
         identity: &Identity,
         audience: &str,
     ) -> Authentication {
-        let outcome = match (headers.get(AUTHORIZATION), headers.get("x-api-key")) {
+        let outcome = match (authorization(headers), headers.get("x-api-key")) {
             (None, None) => return Authentication::Anonymous,
             (Some(_), Some(_)) => Err(unauthenticated("Send an access token or an API key, not both.")),
             (Some(value), None) => match bearer(value.to_str().ok()) {
@@ -196,4 +211,21 @@ fn bearer(value: Option<&str>) -> Option<&str> {
 
 fn digest(kind: &[u8], credential: &str) -> [u8; 32] {
     coder_core::text::sha256(&[kind, credential.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_gateway_passes_on_stands_for_its_own_authorization() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(authorization(&headers), None);
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer gateway"));
+        assert_eq!(authorization(&headers).unwrap(), "Bearer gateway");
+        headers.insert(ASSERTION, HeaderValue::from_static("Bearer person"));
+        assert_eq!(authorization(&headers).unwrap(), "Bearer person");
+        headers.insert(ASSERTION, HeaderValue::from_static(NO_CREDENTIAL));
+        assert_eq!(authorization(&headers), None);
+    }
 }

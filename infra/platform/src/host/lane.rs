@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use coder_config::Settings;
 use coder_embedded::broker::Source;
 use coder_handler::Running;
-use coder_handler::functions::{ON_DEAD_LETTER, ON_EVENT};
+use coder_handler::functions::{ON_DEAD_JOB, ON_DEAD_LETTER, ON_EVENT, RUN_JOB};
 use coder_startup::StartError;
 
 use super::receiver::{Receiver, client};
 
 /// Deliveries of one function at once.
 pub(crate) const CONCURRENCY: usize = 16;
-
-/// The function that takes the messages of a group's jobs.
-const RUN_JOB: &str = "run-job";
 
 /// One function and where its messages wait.
 #[derive(Debug)]
@@ -63,11 +60,14 @@ pub(crate) fn lanes(groups: &[Running], settings: &Settings) -> Result<Vec<Lane>
     let mut lanes = Vec::new();
     for group in groups {
         let receiver = Receiver::of(group, settings, &client);
-        let sources = [(ON_EVENT, Source::subscription(group.name)), (RUN_JOB, Source::jobs(group.name))];
+        let (events, jobs) = (Source::subscription(group.name), Source::jobs(group.name));
+        let sources = [
+            (ON_EVENT, events.clone()),
+            (ON_DEAD_LETTER, events.dead_letters()),
+            (RUN_JOB, jobs.clone()),
+            (ON_DEAD_JOB, jobs.dead_letters()),
+        ];
         for (function, source) in sources.into_iter().filter(|(function, _)| group.functions.has(function)) {
-            // A group without consumers has nobody who takes dead letters: they stay with the broker.
-            let dead = group.functions.has(ON_DEAD_LETTER).then(|| source.dead_letters());
-            lanes.extend(dead.map(|dead| Lane::new(group.name, dead, ON_DEAD_LETTER, receiver.clone())));
             lanes.push(Lane::new(group.name, source, function, receiver.clone()));
         }
     }

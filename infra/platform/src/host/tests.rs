@@ -140,7 +140,7 @@ async fn a_handler_at_an_address_is_called_as_the_functions_host_calls() {
     fixture.publish(&["m"]).await;
     let mut job = event("j");
     job.entity = Entity::Jobs;
-    job.properties.insert("group".into(), json!("users"));
+    job.properties.insert("target".into(), json!("users"));
     fixture.broker.publish(&[job]).await.unwrap();
     fixture.host.settle().await;
     assert!(fixture.is_empty().await, "completed");
@@ -194,6 +194,9 @@ async fn whatever_is_no_success_comes_again_later_and_then_to_the_dead_letters()
     let (.., letter) = dead.iter().find(|(function, ..)| function == "on-dead-letter").unwrap();
     let properties = &letter["Metadata"]["ApplicationProperties"];
     assert_eq!(properties["DeadLetterReason"], "MaxDeliveryCountExceeded");
+    // The broker counts on, and says itself how many deliveries there were before this one.
+    assert_eq!(letter["Metadata"]["DeliveryCount"], "4");
+    assert!(properties["DeadLetterErrorDescription"].as_str().unwrap().contains("3 times"));
 }
 
 #[tokio::test]
@@ -204,7 +207,7 @@ async fn sixteen_run_at_once_and_hold_up_no_other_function() {
     fixture.called(16).await;
     let mut job = event("job");
     job.entity = Entity::Jobs;
-    job.properties.insert("group".into(), json!("users"));
+    job.properties.insert("target".into(), json!("users"));
     fixture.broker.publish(&[job]).await.unwrap();
     fixture.called(17).await;
     assert_eq!(fixture.calls()[16], "run-job job 1");
@@ -313,5 +316,38 @@ async fn an_event_reaches_a_consumer_of_this_process_as_it_was_sent() {
     clock.advance(SignedDuration::from_hours(1));
     platform.settle().await;
     assert_eq!(seen.lock().unwrap()[1].id, "later");
+    platform.stop().await;
+}
+
+#[tokio::test]
+async fn consumers_of_one_name_in_two_groups_each_try_again() {
+    let seen = Arc::<StdMutex<Vec<&'static str>>>::default();
+    let fail = |seen: Arc<StdMutex<Vec<&'static str>>>, invocation: Invocation, _: Event| async move {
+        seen.lock().unwrap().push(invocation.runtime.group);
+        Err(coder_core::Failure::internal("not yet").into())
+    };
+    let group = |name: &'static str| {
+        let service = seen.clone();
+        RouteGroup::new(name, "Fails.")
+            .container(Container::new(name))
+            .on_event("purge", "coder.notes.*", fail)
+            .service(move |_, _| service)
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at("2026-01-05T12:01:00Z".parse().unwrap());
+    let options = crate::Options {
+        settings: Settings::for_tests(directory.path()),
+        ambient: Ambient::new(clock.clone(), OsEntropy),
+        groups: vec![group("usage"), group("logging")],
+        only: BTreeSet::new(),
+    };
+    let platform = Platform::start(options).await.unwrap();
+    platform.assembly.providers.publisher.publish(&[event("e")]).await.unwrap();
+    platform.settle().await;
+    clock.advance(SignedDuration::from_secs(3));
+    platform.settle().await;
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_unstable();
+    assert_eq!(seen, ["logging", "logging", "usage", "usage"]);
     platform.stop().await;
 }

@@ -40,7 +40,9 @@ impl Handler {
                 own.0.gate.acquire().await.unwrap().forget();
             }
             let answer = own.0.answers.lock().unwrap().pop().unwrap_or_default();
-            Json(json!({"Outputs": {}, "ReturnValue": answer}))
+            let status = if answer == "fails" { 500 } else { 200 };
+            let status = http::StatusCode::from_u16(status).unwrap();
+            (status, Json(json!({"Outputs": {}, "ReturnValue": answer})))
         });
         let router = axum::Router::new().route("/{function}", route);
         tokio::spawn(async move { axum_serve(listener, router).await });
@@ -186,14 +188,34 @@ async fn a_slow_timer_delays_no_other_and_never_overlaps_itself() {
 }
 
 #[tokio::test]
-async fn a_handler_that_is_away_is_called_at_the_next_slot() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+async fn a_call_that_failed_is_made_again_before_the_next_slot() {
+    let (handler, address) = Handler::start().await;
     let (clock, timers) = timers(address, &[("tidy", "0 */5 * * * *")]);
-    clock.advance(minutes(4));
+    let fails = |times: usize| handler.0.answers.lock().unwrap().extend(vec![json!("fails"); times]);
+    let past_due = || handler.last()["Data"]["timer"]["IsPastDue"].clone();
+    let seconds = SignedDuration::from_secs;
+    // The first question, too.
+    fails(1);
+    timers.run_due().await;
+    timers.run_due().await;
+    assert_eq!(handler.names().len(), 1);
+    clock.advance(seconds(30));
+    timers.run_due().await;
+    assert_eq!((handler.names().len(), past_due()), (2, json!(true)));
+    clock.advance(seconds(210));
+    fails(2);
     assert_eq!(timers.run_due().await, ["notes/every-tidy"]);
-    assert_eq!(timers.run_due().await, [""; 0]);
-    clock.advance(minutes(5));
+    for calls in [4, 5] {
+        clock.advance(seconds(29));
+        timers.run_due().await;
+        assert_eq!(handler.names().len(), calls - 1);
+        clock.advance(seconds(1));
+        assert_eq!(timers.run_due().await, [""; 0], "it is no other slot");
+        assert_eq!((handler.names().len(), past_due()), (calls, json!(false)));
+    }
+    clock.advance(seconds(60));
+    timers.run_due().await;
+    assert_eq!(handler.names().len(), 5, "it has succeeded");
+    clock.advance(minutes(3));
     assert_eq!(timers.run_due().await, ["notes/every-tidy"]);
 }

@@ -91,6 +91,19 @@ impl State {
     }
 }
 
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// The group: the consumer that is named, or all that asked for the type.
+    #[default]
+    Group,
+    /// The group's jobs: it starts one.
+    Jobs,
+    /// Every group that asked for the type: no broker ever took it.
+    Everybody,
+}
+
 /// A dead letter of one group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +112,9 @@ pub struct DeadLetter {
     pub group: String,
     /// The consumer that could not; null if the message reached none.
     pub consumer: Option<String>,
+    /// Whom the message is for; a replay sends it there.
+    #[serde(default)]
+    pub audience: Audience,
     /// The event's id; null if it cannot be read.
     pub event_id: Option<String>,
     /// The event's type.
@@ -145,6 +161,7 @@ impl DeadLetter {
         Self {
             group: group.to_owned(),
             consumer: None,
+            audience: Audience::Group,
             event_id: None,
             event_type: None,
             subject: None,

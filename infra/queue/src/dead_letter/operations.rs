@@ -6,12 +6,13 @@ use std::sync::Arc;
 use coder_core::{Ambient, Code, Failure, Fault, Problem, Timestamp};
 use coder_database::transaction::Act;
 use coder_database::{
-    Container, Direction, DocumentStore, Partition, Query, Record, Repository, Transaction,
+    Container, Destination, Direction, DocumentStore, OutboxRecord, Partition, Query, Record, Repository,
+    Transaction,
 };
 use serde_json::{Value, json};
 
 use super::mask::holds_mask;
-use super::{DeadLetter, RETENTION_SECONDS, Selection, State, partition};
+use super::{Audience, DeadLetter, RETENTION_SECONDS, Selection, State, partition};
 use crate::cloud_event::{self, REPLAY};
 use crate::message::SIZE_LIMIT;
 
@@ -50,6 +51,11 @@ impl DeadLetters {
             group: group.to_owned(),
             store,
         }
+    }
+
+    /// The group whose they are.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     /// The container that they are in.
@@ -110,10 +116,11 @@ impl DeadLetters {
         }
     }
 
-    /// When the `index`th of many replays is due at `rate` a second; at once without a rate.
-    pub fn due(now: Timestamp, index: usize, rate: Option<u32>) -> Option<Timestamp> {
-        let milliseconds = u64::try_from(index).ok()?.saturating_mul(1000) / u64::from(rate?.max(1));
-        now.checked_add(std::time::Duration::from_millis(milliseconds)).ok().filter(|due| *due > now)
+    /// When the `index`th of many replays is due that begin at `start`, at `rate` a second; all then without a rate.
+    pub fn due(start: Timestamp, index: usize, rate: Option<u32>) -> Timestamp {
+        let index = u64::try_from(index).unwrap_or(u64::MAX);
+        let milliseconds = rate.map_or(0, |rate| index.saturating_mul(1000) / u64::from(rate.max(1)));
+        start.checked_add(std::time::Duration::from_millis(milliseconds)).unwrap_or(start)
     }
 
     /// Opens a transaction on the dead letters in somebody's name.
@@ -170,9 +177,8 @@ impl DeadLetters {
         Ok(transaction.replace(before, DeadLetter { attempts, replays, ..data })?.0)
     }
 
-    /// Sends the event to the group again, at `due`: to the consumer that failed, or, where none was reached, to
-    /// those that have not taken it. A second time is harmless: what was sent and has not failed since stays as
-    /// it is.
+    /// Sends the event again, at `due`: to the consumer that failed, or to whom it was for where none was reached. A
+    /// second time is harmless: what was sent and has not failed since stays as it is.
     pub fn replay(
         &self,
         transaction: &mut Transaction,
@@ -192,10 +198,23 @@ impl DeadLetters {
             let detail = format!("The event is not whole: {} Edit it first.", cloud_event::sentence(&faults));
             return Err(Failure::problem(Code::InvalidState, detail));
         }
+        let size = event.to_string().len();
+        if size > EVENT_LIMIT {
+            let detail =
+                format!("The event has {size} bytes; a message has room for {EVENT_LIMIT}. Edit it first.");
+            return Err(Failure::problem(Code::InvalidState, detail));
+        }
         let replays = before.data.replays.saturating_add(1);
         // The consumer has noted that it is done with all earlier deliveries, but not with this one.
         event[REPLAY] = json!(replays);
-        transaction.send_again(event, &self.group, before.data.consumer.as_deref(), due);
+        let due = due.filter(|due| *due > transaction.now());
+        let message = OutboxRecord { due, ..OutboxRecord::new(event) };
+        let (target, consumer) = (Some(self.group.clone()), before.data.consumer.clone());
+        transaction.send_again(match before.data.audience {
+            Audience::Group => OutboxRecord { target, consumer, ..message },
+            Audience::Jobs => OutboxRecord { target, destination: Destination::Jobs, ..message },
+            Audience::Everybody => message,
+        });
         let data = DeadLetter { state: State::Replayed, replays, ..before.data.clone() };
         Ok((transaction.replace(before, data)?.0, Replayed::Now))
     }

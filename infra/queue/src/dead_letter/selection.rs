@@ -15,6 +15,8 @@ pub struct Selection {
     pub consumer: Option<String>,
     /// What was decided.
     pub state: Option<State>,
+    /// Whether they have an event; without one they cannot be sent again.
+    pub has_event: Option<bool>,
 }
 
 impl Selection {
@@ -24,6 +26,10 @@ impl Selection {
         let reason = self.reason.map(|reason| Filter::eq("reason", reason.as_str()));
         let consumer = self.consumer.as_deref().map(|name| Filter::eq("consumer", name));
         let state = self.state.map(|state| Filter::eq("state", state.as_str()));
-        [prefix, reason, consumer, state].into_iter().flatten().reduce(Filter::and)
+        let event = self.has_event.map(|has| {
+            let none = Filter::IsNull("eventId".into());
+            if has { Filter::Not(Box::new(none)) } else { none }
+        });
+        [prefix, reason, consumer, state, event].into_iter().flatten().reduce(Filter::and)
     }
 }

@@ -1,33 +1,31 @@
-//! Who a write is made for: a caller's request, or a job or consumer of the platform. Services take it where both
-//! need the same act.
+//! What a write comes from, for services that requests need as much as jobs and consumers do.
 
 use coder_core::Failure;
 use coder_database::{Partition, Transaction};
-use coder_handler::Invocation;
 use coder_middleware::RequestContext;
 use coder_middleware::unit::act;
 
-use crate::model::CONTAINER;
+use crate::events::Invocation;
 
-/// A request, or a run of a job or consumer.
+/// A caller's request, or a run of a job or consumer.
 #[derive(Debug, Clone, Copy)]
-pub enum Acting<'a> {
+pub enum Cause<'a> {
     /// A caller's request.
     Request(&'a RequestContext),
     /// A job or a consumer.
     Job(&'a Invocation),
 }
 
-impl Acting<'_> {
+impl Cause<'_> {
     /// Opens a transaction that answers nobody; for the steps that go before or after the answer's own.
-    pub fn begin(self, partition: Partition) -> Transaction {
+    pub fn begin(self, container: &'static str, partition: Partition) -> Transaction {
         match self {
             Self::Request(context) => {
                 let runtime = context.runtime();
                 let (store, ambient) = (runtime.store.clone(), runtime.ambient.clone());
-                Transaction::new(store, ambient, CONTAINER, partition, act(context))
+                Transaction::new(store, ambient, container, partition, act(context))
             }
-            Self::Job(invocation) => invocation.begin(CONTAINER, partition),
+            Self::Job(invocation) => invocation.begin(container, partition),
         }
     }
 

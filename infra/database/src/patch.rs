@@ -1,12 +1,11 @@
-//! Changing single fields of a document, inside the transaction that writes it.
+//! Changing single fields of a document: what every provider makes of a patch.
 
-use coder_database::{Patch, StoreError};
 use serde_json::{Map, Number, Value};
 
-use crate::error::invalid;
+use crate::store::{Patch, StoreError};
 
-/// Applies the changes in order.
-pub(crate) fn apply(body: &mut Value, patches: Vec<Patch>) -> Result<(), StoreError> {
+/// Applies the changes in order; after a fault the body is not to be used.
+pub fn apply(body: &mut Value, patches: Vec<Patch>) -> Result<(), StoreError> {
     patches.into_iter().try_for_each(|patch| apply_one(body, patch))
 }
 
@@ -41,6 +40,10 @@ fn parent<'a, 'p>(body: &'a mut Value, path: &'p str) -> Option<(&'a mut Map<Str
     let mut names = parents.into_iter().flat_map(|parents| parents.split('.'));
     let parent = names.try_fold(body, |value, name| value.as_object_mut()?.get_mut(name))?;
     Some((parent.as_object_mut()?, name))
+}
+
+fn invalid(what: String) -> StoreError {
+    StoreError::Invalid { what }
 }
 
 fn no_parent(field: &str) -> StoreError {

@@ -1,0 +1,71 @@
+//! Two ways from the SDK's pipeline to a double: over a socket of this machine, and without one.
+
+use async_trait::async_trait;
+use azure_core::Bytes;
+use azure_core::http::headers::Headers;
+use azure_core::http::{
+    AsyncRawResponse, Body, ClientOptions, HttpClient, Request, Transport, new_http_client,
+};
+use std::sync::Arc;
+use tower::ServiceExt as _;
+
+/// Sends what is meant for a namespace to a port of this machine instead, in clear text.
+#[derive(Debug)]
+pub(super) struct Loopback {
+    port: u16,
+    client: Arc<dyn HttpClient>,
+}
+
+/// Gives requests to a router in this process, so that the paused clock of a test is the only clock.
+#[derive(Debug)]
+pub(super) struct InProcess(axum::Router);
+
+impl Loopback {
+    pub(super) fn to(port: u16) -> ClientOptions {
+        options(Self { port, client: new_http_client(None) })
+    }
+}
+
+impl InProcess {
+    pub(super) fn to(router: axum::Router) -> ClientOptions {
+        options(Self(router))
+    }
+}
+
+fn options(transport: impl HttpClient + 'static) -> ClientOptions {
+    ClientOptions { transport: Some(Transport::new(Arc::new(transport))), ..ClientOptions::default() }
+}
+
+#[async_trait]
+impl HttpClient for Loopback {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let mut request = request.clone();
+        let url = request.url_mut();
+        assert_eq!((url.scheme(), url.host_str()), ("https", Some(super::NAMESPACE)));
+        url.set_scheme("http").unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(self.port)).unwrap();
+        self.client.execute_request(&request).await
+    }
+}
+
+#[async_trait]
+impl HttpClient for InProcess {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        assert_eq!((request.url().scheme(), request.url().host_str()), ("https", Some(super::NAMESPACE)));
+        let Body::Bytes(body) = request.body() else { panic!("a body of unknown length") };
+        let mut given =
+            http::Request::builder().method(request.method().as_str()).uri(request.path_and_query());
+        for (name, value) in request.headers().iter() {
+            given = given.header(name.as_str(), value.as_str());
+        }
+        let answer = self.0.clone().oneshot(given.body(axum::body::Body::from(body.clone())).unwrap()).await;
+        let (parts, body) = answer.unwrap().into_parts();
+        let mut headers = Headers::new();
+        for (name, value) in &parts.headers {
+            headers.insert(name.as_str().to_owned(), value.to_str().unwrap().to_owned());
+        }
+        let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Ok(AsyncRawResponse::from_bytes(parts.status.as_u16().into(), headers, body))
+    }
+}
