@@ -1,7 +1,7 @@
 //! Tests of the function apps as they are packaged: every handler as a process of its own, called as the Functions
 //! host calls it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod apps;
 mod bodies;

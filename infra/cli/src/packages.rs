@@ -8,6 +8,7 @@ use coder_cli::package::{self, ASSUMED_GLIBC, Options, Package, Profile};
 use crate::terminal;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Arguments {
     /// The route groups to package; all, if none is named
     #[arg(value_name = "GROUP")]

@@ -108,7 +108,7 @@ fn an_event_is_mended_and_delivered_again_once() {
     assert!(dry.contains("1 would be replayed"), "{dry}");
     let odd = ["dead-letters", "replay", "odd", "--dry-run", "--data-dir", "data"];
     let (code, lines) = refused(path, &odd, &[]);
-    assert_eq!((code, lines.join(" ").contains("edit it")), (Some(1), true), "{lines:?}");
+    assert_eq!((code, lines), (Some(1), vec!["error: 1 of 1 could not be replayed".to_owned()]));
     assert_eq!(outbox(path), []);
     assert!(on(path, &["replay", "e-1.seen"]).contains("1 replayed"));
     assert!(on(path, &["replay", "e-1.seen"]).contains("1 replayed before"));

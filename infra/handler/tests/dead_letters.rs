@@ -220,8 +220,8 @@ async fn what_the_broker_gave_up_is_a_dead_letter_for_each_that_has_not_taken_it
     let by_one = event("e-2", "order.placed", &json!({}));
     shop.deliver_with(&by_one, 1, &[("consumer", json!("notify"))]).await;
     assert_eq!(give_up(&by_one).await, [("e-2.index".to_owned(), State::Open)]);
-    let by_none = event("e-3", "order.placed", &json!({}));
-    assert_eq!(give_up(&by_none).await.len(), 2);
+    let unheard = event("e-3", "order.placed", &json!({}));
+    assert_eq!(give_up(&unheard).await.len(), 2);
     shop.taken();
     // The marks are long gone.
     shop.clock.advance(jiff::SignedDuration::from_hours(24 * 60));

@@ -75,7 +75,8 @@ impl Assembly {
             peers.register(group.name, Peer::InProcess(coder_handler::server::api(&group)));
             running.push(group);
         }
-        let revokes_here = running.iter().any(|group| group.name == "auth");
+        // In the cloud there are several instances of `auth`, and each has to hear what the others revoked.
+        let revokes_here = providers.local.is_some() && running.iter().any(|group| group.name == "auth");
         let authenticator = Arc::new(authenticator(&providers, directory.clone(), revokes_here));
         Ok(Self { providers, groups: running, directory, peers, authenticator })
     }

@@ -144,9 +144,11 @@ impl Team {
             post("entries", json!({"action": "release.approved", "message": "Approved"})).await.expect(202);
         let checkpoint = post("checkpoints", json!({})).await.expect(201);
         let verification = post("verify", json!({})).await.expect(200);
-        let export = post("exports", json!({})).await.expect(202);
         let nobody = json!({"userId": coder_core::id::EXAMPLE, "reason": "Asked for"});
         let erasure = post("erasures", nobody).await.expect(202);
+        // An erasure takes the exports of before with it.
+        platform.settle().await;
+        let export = post("exports", json!({})).await.expect(202);
         platform.settle().await;
         let groups = &platform.platform.assembly.groups;
         for group in groups.iter().filter(|group| group.name == "logging") {

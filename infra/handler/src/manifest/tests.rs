@@ -1,27 +1,28 @@
 use super::*;
 
+use std::future::{Ready, ready};
+
+use coder_core::Failure;
 use coder_core::permission::{BuiltInRole, PermissionDeclaration};
 use coder_database::Container;
+use coder_jobs::JobFault;
+use serde_json::Value;
 
-use crate::events::{ConsumerFault, ConsumerOptions, Event, Invocation};
+use crate::events::{ConsumerFault, ConsumerOptions, Event, Invocation, JobRun};
 use crate::group::RouteGroup;
 
 const FILE: &str = file!();
 
-async fn consume((): (), _: Invocation, _: Event) -> Result<(), ConsumerFault> {
-    Ok(())
+fn consume((): (), _: Invocation, _: Event) -> Ready<Result<(), ConsumerFault>> {
+    ready(Ok(()))
 }
 
-async fn tick((): (), _: Invocation) -> Result<(), coder_core::Failure> {
-    Ok(())
+fn tick((): (), _: Invocation) -> Ready<Result<(), Failure>> {
+    ready(Ok(()))
 }
 
-async fn job(
-    (): (),
-    _: crate::events::JobRun,
-    _: serde_json::Value,
-) -> Result<serde_json::Value, coder_jobs::JobFault> {
-    Ok(serde_json::Value::Null)
+fn job((): (), _: JobRun, _: Value) -> Ready<Result<Value, JobFault>> {
+    ready(Ok(Value::Null))
 }
 
 #[track_caller]
