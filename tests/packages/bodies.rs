@@ -19,6 +19,9 @@ struct Fixture {
     body: Value,
 }
 
+/// A message that the broker delivered too often.
+const GIVEN_UP: &str = "service bus, given up";
+
 /// The fixtures, each with a message id that no other function is given.
 fn fixtures(function: &str) -> Vec<Fixture> {
     let mut fixtures: Vec<Fixture> = serde_json::from_str(ENVELOPES).unwrap();
@@ -27,8 +30,8 @@ fn fixtures(function: &str) -> Vec<Fixture> {
             *id = json!(format!("\"{function}-{number}\""));
         }
     }
-    // First what tells most: of one event, one dead letter is kept.
-    fixtures.sort_by_key(|fixture| fixture.name != "service bus, given up");
+    // First what tells most: of one event there is one dead letter, which says why it came last.
+    fixtures.sort_by_key(|fixture| fixture.name != GIVEN_UP);
     fixtures
 }
 
@@ -66,16 +69,17 @@ async fn every_function_of_every_app_answers_so_that_the_host_can_go_on() {
                     let kept = dead_letters(&providers, app.group).await.len() - before;
                     assert_eq!(kept, usize::from(fixture.event == "malformed"), "{about}");
                 }
+                if function.starts_with("on-dead-") && fixture.name == GIVEN_UP {
+                    let letters = dead_letters(&providers, app.group).await;
+                    let given_up =
+                        letters.iter().any(|letter| letter.reason == Reason::DeliveryCountExceeded);
+                    assert!(given_up, "{about}: what the broker gave up is kept");
+                }
             }
             for body in ["", "good morning", "{\"Data\":", "\u{feff}{}"] {
                 let answer = app.call(function, body.to_owned()).await;
                 assert_eq!(answer.status, 400, "{}/{function}, `{body}`: {answer:?}", app.group);
             }
-        }
-        if names.iter().any(|name| name == "on-dead-letter") {
-            let letters = dead_letters(&providers, app.group).await;
-            let given_up = letters.iter().any(|letter| letter.reason == Reason::DeliveryCountExceeded);
-            assert!(given_up, "{}: what the broker gave up is kept", app.group);
         }
         let answer = app.call("on-nothing", "{}".to_owned()).await;
         assert_eq!(answer.status, 404, "{answer:?}");

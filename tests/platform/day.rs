@@ -13,6 +13,7 @@ mod watching;
 
 use std::collections::BTreeSet;
 
+use coder_core::Clock as _;
 use coder_testkit::{KillablePlatform, MovedClock};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -69,7 +70,7 @@ impl Day {
             self.process.advance(SignedDuration::from_mins(1));
             self.people.sign_in(&self.process).await;
             self.process.settle();
-            if reckoning::is_quiet(&self.people, &self.office).await {
+            if reckoning::is_quiet(&self.people, &self.office, self.clock.now()).await {
                 return;
             }
         }
@@ -168,7 +169,7 @@ async fn a_day_with_two_kills_ends_with_books_that_agree() {
     reckoning::of_usage(people, books).await;
     reckoning::of_the_inbox(people, books, &mut watcher).await;
     reckoning::of_the_webhook(people, office, books, receiver).await;
-    reckoning::of_operations(people, books).await;
+    reckoning::of_operations(people, books, day.clock.now()).await;
     reckoning::of_the_audit(people, books).await;
     reckoning::of_secrets(people, books).await;
     reckoning::of_the_log(people, directory.path());

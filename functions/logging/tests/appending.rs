@@ -176,6 +176,7 @@ async fn a_new_month_closes_the_old_and_numbers_go_on() {
     let again = admin.post("/api/logging/entries", body).await.expect(202);
     assert_eq!((&again.body["repeated"], &again.body["seq"]), (&json!(true), &json!(before.len())));
     post(&admin, "february").await;
+    platform.settle().await;
     let heads = async |month: &str| {
         stored(&platform, &bucket(team.organization_id, month), "head").await.remove(0).body
     };
@@ -185,7 +186,9 @@ async fn a_new_month_closes_the_old_and_numbers_go_on() {
     assert_eq!(new["firstSeq"].as_u64().unwrap(), old["lastSeq"].as_u64().unwrap() + 1);
     assert_eq!(entries(&platform, team.organization_id).await.len(), before.len());
     let verified = admin.post("/api/logging/verify", json!({})).await.expect(200);
-    assert_eq!((&verified.body["valid"], &verified.body["checked"]), (&json!(true), &new["lastSeq"]));
+    assert_eq!(verified.body["valid"], true);
+    // What the platform does by itself meanwhile is recorded, too.
+    assert!(verified.body["checked"].as_u64() >= new["lastSeq"].as_u64(), "{}", verified.body);
     let found = listed(&admin, "from=2026-01-01T00:00:00Z").await;
     for (at, entry) in found.iter().enumerate() {
         assert_eq!(entry["seq"], at as u64 + 1);
