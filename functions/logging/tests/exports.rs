@@ -78,7 +78,7 @@ async fn a_large_file_comes_whole_and_an_old_one_is_gone() {
     platform.clock.advance(SignedDuration::from_hours(24 * 7));
     let admin = platform.login(&team.admin.email).await;
     admin.get(&format!("{path}/download")).await.expect_problem(410, "gone");
-    platform.advance(SignedDuration::from_hours(24)).await;
+    platform.advance(SignedDuration::from_hours(25)).await;
     platform.login(&team.admin.email).await.get(&path).await.expect_problem(404, "not_found");
 }
 

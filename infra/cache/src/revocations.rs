@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -9,7 +10,7 @@ use coder_core::Ambient;
 use coder_core::id::{OrganizationId, SessionId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// The list is swept at this size and each time it doubles.
 const FIRST_SWEEP: usize = 1_024;
@@ -62,6 +63,7 @@ pub struct Revocations {
     ambient: Ambient,
     any: AtomicBool,
     fresh_at: AtomicI64,
+    heard: Notify,
     lists: RwLock<Lists>,
     outlet: Option<mpsc::Sender<Revocation>>,
 }
@@ -89,6 +91,7 @@ impl Revocations {
             ambient,
             any: AtomicBool::new(false),
             fresh_at: AtomicI64::new(i64::MIN),
+            heard: Notify::new(),
             lists: RwLock::default(),
             outlet: None,
         }
@@ -158,6 +161,17 @@ impl Revocations {
     /// Notes that the feed of revocations was complete at `at`. An older time than known changes nothing.
     pub fn mark_fresh(&self, at: Timestamp) {
         self.fresh_at.fetch_max(at.as_millisecond(), Ordering::AcqRel);
+        self.heard.notify_waiters();
+    }
+
+    /// Waits until the feed was complete for the first time; at once if it was before.
+    pub async fn first_heard(&self) {
+        let mut heard = pin!(self.heard.notified());
+        // From here on no note is missed, whenever it comes.
+        heard.as_mut().enable();
+        if self.fresh_at().is_none() {
+            heard.await;
+        }
     }
 
     /// When the feed was last known to be complete; `None` before the first time. Whoever must not accept a

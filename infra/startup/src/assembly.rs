@@ -23,6 +23,9 @@ pub const DEADLINE: Duration = Duration::from_secs(100);
 /// How often the list of revocations is renewed.
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(15);
 
+/// How soon it is tried again; the first time the other side may just be starting, too.
+const REVOCATIONS_AGAIN: Duration = Duration::from_secs(1);
+
 /// Groups that run in this process.
 #[derive(Debug)]
 pub struct Assembly {
@@ -97,6 +100,7 @@ impl Assembly {
                 Ok(next) => cursor = next,
                 Err(failure) => {
                     tracing::warn!(cause = %failure, "the list of revocations could not be renewed");
+                    pause.reset_after(REVOCATIONS_AGAIN);
                 }
             }
         }

@@ -119,14 +119,19 @@ async fn verify_and_tell(
     run.commit(transaction).await
 }
 
-/// Drops exports whose time is over.
+/// How long an export that is over is still named, so that whoever comes late is told that it is gone. The file itself
+/// ends on time.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+
+/// Drops exports that have been over for a day.
 pub(crate) async fn drop_exports(logging: Logging, run: Invocation) -> Result<()> {
     let now = logging.now();
+    let over_since = now.saturating_sub(REMEMBERED).unwrap_or(now);
     let mut query = Query::new(None).limit(200);
     let mut over = Vec::new();
     loop {
         let (page, next) = logging.exports.page_across(&run.job, &query).await?;
-        let ended = page.into_iter().filter(|(_, export)| export.data.expires_at <= now);
+        let ended = page.into_iter().filter(|(_, export)| export.data.expires_at <= over_since);
         over.extend(ended.map(|(partition, export)| (Trail::of_partition(&partition), export.meta.id)));
         match next {
             Some(next) => query.continuation = Some(next),

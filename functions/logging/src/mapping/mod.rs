@@ -33,6 +33,9 @@ const UNMAPPED: Row = Row {
     message: "{entity} {verb}",
 };
 
+/// Fields that are for other consumers: whether an invited address has an account is not the organization's business.
+const UNTOLD: &[&str] = &["invitedUserId"];
+
 /// The row for an action: of all that match, the one that names most.
 pub(crate) fn row(action: &str) -> &'static Row {
     let matching = TABLE.iter().filter(|row| matches(row.pattern, action));
@@ -81,6 +84,9 @@ pub(crate) fn draft(event: &Event) -> Draft {
     let mut metadata = event.data.as_object().cloned().unwrap_or_default();
     let actor = actor(metadata.remove("actor"));
     let changes = changes(metadata.remove("changes"));
+    for untold in UNTOLD {
+        metadata.remove(*untold);
+    }
     let text = |name: &str| metadata.get(name).and_then(Value::as_str).map(str::to_owned);
     let project_id = text("projectId").or_else(|| (entity == "project").then(|| event.subject.clone()));
     let correlation_id = event.correlation_id.clone().or_else(|| text("correlationId"));

@@ -130,3 +130,10 @@ fn reads_count_where_they_are_sensitive() {
         assert_eq!(is_plain_read(action), plain, "{action}");
     }
 }
+
+#[test]
+fn an_organization_is_not_told_who_has_an_account() {
+    let data = json!({"email": "bob@example.com", "invitedUserId": "somebody"});
+    let metadata = draft(&event("users.invitation.sent", data)).metadata;
+    assert_eq!(Value::Object(metadata), json!({"email": "bob@example.com"}));
+}

@@ -1,3 +1,5 @@
+use std::task::{Context, Waker};
+
 use coder_core::{Ambient, ManualClock, OrganizationId, OsEntropy, SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
@@ -183,4 +185,15 @@ fn entries_are_told_in_these_words() {
         assert_eq!(text, expected);
         assert_eq!(serde_json::from_str::<Revocation>(&text).unwrap(), entry(revoked));
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_first_list_is_told_when_it_comes_and_not_before() {
+    let f = fixture();
+    let mut wait = Box::pin(f.list.first_heard());
+    assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    f.list.mark_fresh(second(1_000));
+    wait.await;
+    // From then on nobody waits.
+    f.list.first_heard().await;
 }

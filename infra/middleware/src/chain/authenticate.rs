@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use coder_cache::Revocations;
@@ -51,6 +52,9 @@ const API_KEY_SECONDS: i64 = 30;
 
 /// How old the list of revocations may be before sessions are not believed any more, in seconds.
 const STALE_SECONDS: i64 = 60;
+
+/// How long the first requests of a process wait for its first look at that list.
+const FIRST_LIST: Duration = Duration::from_secs(3);
 
 /// Behind a gateway that proves itself in `Authorization`: what its own caller sent there, or [`NO_CREDENTIAL`]. It is
 /// worth what the credential in it is worth, so it does no harm from anybody else.
@@ -151,13 +155,19 @@ impl Authenticator {
         if cached.until <= now {
             return Err(token::expired().into());
         }
-        self.check_session(&cached, now)?;
+        self.check_session(&cached, now).await?;
         Ok(cached.caller)
     }
 
     /// Whether the session was ended since the token was issued. A list that nobody has renewed for a minute is
     /// not believed: authentication fails closed.
-    fn check_session(&self, cached: &Cached, now: Timestamp) -> Result<(), Failure> {
+    async fn check_session(&self, cached: &Cached, now: Timestamp) -> Result<(), Failure> {
+        // A process that has just started may be asked before its first look at the list has come back.
+        if !self.revokes_here
+            && tokio::time::timeout(FIRST_LIST, self.revocations.first_heard()).await.is_err()
+        {
+            tracing::warn!("the list of revocations has not come yet");
+        }
         let age = self.revocations.fresh_at().map(|at| now.duration_since(at).as_secs());
         if !self.revokes_here && age.is_none_or(|age| age > STALE_SECONDS) {
             return Err(Problem::unavailable("Sessions cannot be checked at the moment.", 5).into());
