@@ -14,8 +14,9 @@ param hostName string
 @description('The group\'s OpenAPI document, openapi/<group>.json.')
 param document object
 
-var declared = first(filter(loadJsonContent('platform.json').groups, one => one.name == group))
-var route = loadJsonContent('routes.json')[group]
+var manifest = loadJsonContent('platform.json')
+var declared = first(filter(manifest.groups, one => one.name == group))
+var route = manifest.routes[group]
 
 // Import spells `begin_login` as `begin-login`; both are listed.
 var publicNames = map(filter(declared.operations, one => one.public), one => one.operationId)

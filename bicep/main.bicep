@@ -210,7 +210,7 @@ module settings 'modules/app-settings.bicep' = [for (group, i) in groups: {
     group: group.name
     siteName: app[i].outputs.name
     storageName: app[i].outputs.storageName
-    identity: identities.outputs.identities[i]
+    identities: identities.outputs.identities
     apps: apps.outputs.apps
     gatewayPrincipalId: gateway.outputs.principalId
     gatewayNetworks: isProduction ? [network!.outputs.gatewayAddresses] : map(gateway.outputs.addresses, address => '${address}/32')
@@ -285,6 +285,7 @@ module alerts 'modules/alerts.bicep' = {
     documentsId: documents.outputs.accountId
     messagingId: messaging.outputs.namespaceId
     gatewayId: gateway.outputs.gatewayId
+    isProduction: isProduction
     monthlyBudget: monthlyBudget
     budgetStart: budgetStart
     tags: tags

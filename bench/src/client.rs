@@ -3,8 +3,6 @@
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::scratch::Scratch;
-
 /// Somebody with a credential.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -13,19 +11,26 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Registers the owner of a new organization.
-    pub(crate) async fn register(scratch: &Scratch) -> anyhow::Result<Self> {
-        let nobody = Self {
-            http: reqwest::Client::new(),
-            url: scratch.platform.url(),
-            credential: ("accept", "application/json".to_owned()),
-        };
+    /// Nobody in particular.
+    pub(crate) fn nobody(url: impl Into<String>) -> Self {
+        let credential = ("accept", "application/json".to_owned());
+        Self { http: reqwest::Client::new(), url: url.into(), credential }
+    }
+
+    /// Registers the owner of a new organization; their access token.
+    pub(crate) async fn new_owner(&self, number: usize) -> anyhow::Result<String> {
         let body = json!({
-            "email": "owner@example.com", "password": "correct horse battery staple 7",
-            "displayName": "Owner", "organizationName": "Acme",
+            "email": format!("owner-{number}@example.com"), "password": "correct horse battery staple 7",
+            "displayName": "Owner", "organizationName": format!("Acme {number}"),
         });
-        let registered = nobody.post("/api/auth/register", &body).await?;
-        let token = registered["accessToken"].as_str().unwrap_or_default();
+        let registered = self.post("/api/auth/register", &body).await?;
+        Ok(registered["accessToken"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Registers the owner of a new organization.
+    pub(crate) async fn register(url: String) -> anyhow::Result<Self> {
+        let nobody = Self::nobody(url);
+        let token = nobody.new_owner(0).await?;
         Ok(Self { credential: ("authorization", format!("Bearer {token}")), ..nobody })
     }
 

@@ -29,7 +29,7 @@ fn batch(client: usize, number: usize, at: &str) -> Value {
 /// Several clients at once, each sending one batch after the other.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let scratch = Scratch::start(route_groups()).await?;
-    let owner = Client::register(&scratch).await?;
+    let owner = Client::register(scratch.platform.url()).await?;
     let body = json!({"name": "Bench", "permissions": ["usage.event.create"]});
     let key = owner.post("/api/auth/api-keys", &body).await?;
     let reporter = owner.with_key(key["key"].as_str().unwrap_or_default());

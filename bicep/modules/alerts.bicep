@@ -21,6 +21,9 @@ param messagingId string
 @description('The gateway.')
 param gatewayId string
 
+@description('Whether this is production: containers have throughput of their own that can be used up.')
+param isProduction bool
+
 @description('The money that a month may cost, in the currency of the subscription.')
 param monthlyBudget int
 
@@ -30,27 +33,42 @@ param budgetStart string
 @description('Tags of every resource.')
 param tags object
 
-var metrics = [
+var broker = loadJsonContent('../platform.json').broker
+
+var busy = {
+  name: 'documents-busy'
+  summary: 'A partition of a container uses nine tenths of its throughput: raise maxContainerThroughput before it is refused.'
+  target: documentsId
+  metric: 'NormalizedRUConsumption'
+  namespace: 'Microsoft.DocumentDB/databaseAccounts'
+  dimension: ''
+  values: []
+  aggregation: 'Maximum'
+  threshold: 90
+  severity: 3
+}
+
+var always = [
   {
     name: 'dead-letters-events'
-    summary: 'Events that no consumer could take lie in a dead-letter queue: `coder dead-letters list` shows them.'
+    summary: 'Events that the broker gave up lie in a dead-letter queue, and no app fetches them.'
     target: messagingId
     metric: 'DeadletteredMessages'
     namespace: 'Microsoft.ServiceBus/namespaces'
     dimension: 'EntityName'
-    values: ['coder-events']
+    values: [broker.events.topic]
     aggregation: 'Maximum'
     threshold: 0
     severity: 2
   }
   {
     name: 'dead-letters-jobs'
-    summary: 'One-time jobs that could not be started lie in a dead-letter queue.'
+    summary: 'One-time jobs that the broker gave up lie in a dead-letter queue, and no app fetches them.'
     target: messagingId
     metric: 'DeadletteredMessages'
     namespace: 'Microsoft.ServiceBus/namespaces'
     dimension: 'EntityName'
-    values: ['coder-jobs']
+    values: [broker.jobs.topic]
     aggregation: 'Maximum'
     threshold: 0
     severity: 2
@@ -80,6 +98,7 @@ var metrics = [
     severity: 3
   }
 ]
+var metrics = isProduction ? concat(always, [busy]) : always
 
 var queries = [
   {
@@ -93,6 +112,19 @@ var queries = [
     summary: 'One request in twenty takes longer than two seconds, streams left out.'
     query: 'requests | where name !has "stream" | summarize slow = percentile(duration, 95), total = sum(itemCount) | where total > 100 and slow > 2000'
     severity: 3
+  }
+  // What a broker's dead-letter queue never shows: the apps keep it as documents at once.
+  {
+    name: 'dead-letters-kept'
+    summary: 'A consumer could not take an event: /api/<group>/operations/dead-letters says which and why.'
+    query: 'traces | where message contains "a message went to the dead letters" | summarize letters = sum(itemCount) by cloud_RoleName'
+    severity: 2
+  }
+  {
+    name: 'jobs-given-up'
+    summary: 'A one-time job was tried as often as it may be, or lay unbegun: /api/<group>/operations/jobs says which.'
+    query: 'traces | where message contains "a job was given up" or message contains "a job was forgotten and is called again" or message contains "a forgotten job is not called" | summarize jobs = sum(itemCount) by cloud_RoleName'
+    severity: 2
   }
   {
     name: 'late-jobs'

@@ -9,8 +9,8 @@ param siteName string
 @description('Name of the app\'s storage account.')
 param storageName string
 
-@description('The identity of the group: `clientId`.')
-param identity object
+@description('The identities of all groups: `group`, `clientId`, `principalId`.')
+param identities array
 
 @description('Where clients reach the platform.')
 param publicUrl string
@@ -59,11 +59,16 @@ param gatewayPrincipalId string
 
 var access = loadJsonContent('../access.json')
 
+var identity = first(filter(identities, one => one.group == group))
 var usesMail = !empty(mailFrom) && contains(access.grants.mailServer.groups, group)
 
 // Whom this group calls. (The list says for each app who calls it.)
 var called = filter(apps, app => app.group != group && !empty(intersection(access.calls[?app.group] ?? [], ['*', group])))
-var gatewayOnly = empty(access.calls[?group] ?? [])
+// Who calls it.
+var callers = access.calls[?group] ?? []
+var calling = filter(identities, one => one.group != group && !empty(intersection(callers, ['*', one.group])))
+// The gateway asks for these without a token. They hold public keys, and nothing else.
+var open = group == 'auth' ? ['/api/auth/.well-known/openid-configuration', '/api/auth/.well-known/jwks.json'] : []
 
 var upstreams = toObject(
   called,
@@ -90,6 +95,7 @@ var platform = {
   CODER_KEYVAULT_URL: vaultUrl
   CODER_REDIS_HOST: cacheHost
   AZURE_CLIENT_ID: identity.clientId
+  CODER_PLATFORM_AUDIENCE: 'api://${platformClientId}'
   // Else the client of Cosmos DB waits for an address that only virtual machines have.
   COSMOS_DISABLE_IMDS: '1'
 }
@@ -114,18 +120,17 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(host, platform, upstreams, mail, origins, redirects, people)
 }
 
-// Where the gateway is the only caller, nobody else comes in at all. Groups call each other with tokens of their own,
-// which the handler checks and Entra does not know: an app that they call is closed by the network, and by its handler.
-// Who the person behind a call is, every handler finds out for itself.
+// The gateway comes in, and the groups that call this one, each as its own identity; nobody else does. For whom they call,
+// another token says (`X-Coder-Assertion`), and every handler checks that for itself.
 resource admitted 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'authsettingsV2'
   dependsOn: [settings]
   properties: {
-    platform: { enabled: gatewayOnly, runtimeVersion: '~1' }
+    platform: { enabled: true, runtimeVersion: '~1' }
     httpSettings: { requireHttps: true }
     login: { tokenStore: { enabled: false } }
-    globalValidation: { requireAuthentication: true, unauthenticatedClientAction: 'Return401' }
+    globalValidation: { requireAuthentication: true, unauthenticatedClientAction: 'Return401', excludedPaths: open }
     identityProviders: {
       azureActiveDirectory: {
         enabled: true
@@ -135,7 +140,9 @@ resource admitted 'Microsoft.Web/sites/config@2025-03-01' = {
         }
         validation: {
           allowedAudiences: ['api://${platformClientId}', platformClientId]
-          defaultAuthorizationPolicy: { allowedPrincipals: { identities: [gatewayPrincipalId] } }
+          defaultAuthorizationPolicy: {
+            allowedPrincipals: { identities: concat([gatewayPrincipalId], map(calling, one => one.principalId)) }
+          }
         }
       }
     }

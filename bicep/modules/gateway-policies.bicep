@@ -36,7 +36,7 @@ var fragments = {
 }
 
 // Every group of the platform, deployed or not: an absent one is unavailable, anything else is not found.
-var knownGroups = join(objectKeys(loadJsonContent('../routes.json')), ',')
+var knownGroups = join(objectKeys(loadJsonContent('../platform.json').routes), ',')
 
 resource gateway 'Microsoft.ApiManagement/service@2024-05-01' existing = { name: gatewayName }
 

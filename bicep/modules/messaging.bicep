@@ -23,6 +23,8 @@ param workspaceId string
 param tags object
 
 var access = loadJsonContent('../access.json')
+// As the broker of one machine treats messages, too.
+var broker = loadJsonContent('../platform.json').broker
 
 var publishing = filter(groups, group => !empty(group.containers))
 var consuming = filter(groups, group => group.subscription != null)
@@ -43,21 +45,22 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
     publicNetworkAccess: isProduction ? 'Disabled' : 'Enabled'
     zoneRedundant: isProduction
   }
-  // Duplicates are recognised for an hour: what a process published right before it died is published again.
+  // Duplicates are recognised, since what a process published right before it died is published again.
   resource events 'topics' = {
-    name: 'coder-events'
+    name: broker.events.topic
     properties: {
       requiresDuplicateDetection: true
-      duplicateDetectionHistoryTimeWindow: 'PT1H'
-      defaultMessageTimeToLive: 'P14D'
+      duplicateDetectionHistoryTimeWindow: broker.duplicateWindow
+      defaultMessageTimeToLive: broker.events.timeToLive
     }
   }
+  // A topic and not a queue, so that every group has a subscription of its own, and the right to no other.
   resource jobs 'topics' = {
-    name: 'coder-jobs'
+    name: broker.jobs.topic
     properties: {
       requiresDuplicateDetection: true
-      duplicateDetectionHistoryTimeWindow: 'PT1H'
-      defaultMessageTimeToLive: 'P30D'
+      duplicateDetectionHistoryTimeWindow: broker.duplicateWindow
+      defaultMessageTimeToLive: broker.jobs.timeToLive
     }
   }
 }
@@ -68,11 +71,11 @@ resource events 'Microsoft.ServiceBus/namespaces/topics/subscriptions@2024-01-01
   name: group.name
   properties: {
     requiresSession: group.subscription.ordered
-    lockDuration: 'PT1M'
-    maxDeliveryCount: 10
+    lockDuration: broker.events.lock
+    maxDeliveryCount: broker.events.maxDeliveries
     deadLetteringOnMessageExpiration: true
     deadLetteringOnFilterEvaluationExceptions: true
-    defaultMessageTimeToLive: 'P14D'
+    defaultMessageTimeToLive: broker.events.timeToLive
   }
 }]
 
@@ -91,11 +94,11 @@ resource jobs 'Microsoft.ServiceBus/namespaces/topics/subscriptions@2024-01-01' 
   parent: namespace::jobs
   name: group.name
   properties: {
-    lockDuration: 'PT5M'
-    maxDeliveryCount: 10
+    lockDuration: broker.jobs.lock
+    maxDeliveryCount: broker.jobs.maxDeliveries
     deadLetteringOnMessageExpiration: true
     deadLetteringOnFilterEvaluationExceptions: true
-    defaultMessageTimeToLive: 'P30D'
+    defaultMessageTimeToLive: broker.jobs.timeToLive
   }
 }]
 

@@ -35,6 +35,75 @@ fn fixtures(function: &str) -> Vec<Fixture> {
     fixtures
 }
 
+/// What the host puts into `Metadata` of a message, by its source code.
+const OF_A_MESSAGE: [&str; 28] = [
+    "DeliveryCount",
+    "MessageId",
+    "LockToken",
+    "SequenceNumber",
+    "EnqueuedTimeUtc",
+    "EnqueuedTime",
+    "ExpiresAtUtc",
+    "ExpiresAt",
+    "ContentType",
+    "CorrelationId",
+    "Subject",
+    "Label",
+    "ApplicationProperties",
+    "UserProperties",
+    "MessageReceiver",
+    "MessageSession",
+    "MessageActions",
+    "SessionActions",
+    "ReceiveActions",
+    "Client",
+    "sys",
+    "DeadLetterSource",
+    "ReplyTo",
+    "To",
+    "SessionId",
+    "ReplyToSessionId",
+    "PartitionKey",
+    "TransactionPartitionKey",
+];
+
+/// Each kind of body that the host has, and where in it is what only that kind has.
+const KINDS: [(&str, &[&str]); 13] = [
+    (
+        "timer, monitored",
+        &["/Data/tick/ScheduleStatus/LastUpdated", "/Data/tick/IsPastDue", "/Metadata/sys/UtcNow"],
+    ),
+    ("timer, never run before, late, times in UTC", &["/Data/tick/ScheduleStatus/Last"]),
+    ("timer, not monitored", &["/Data/tick/ScheduleStatus"]),
+    ("service bus, binary", &["/Data/message", "/Metadata/LockToken"]),
+    ("service bus, text, spilled into the metadata", &["/Metadata/id", "/Metadata/subject"]),
+    ("service bus, plain text", &["/Data/message"]),
+    ("service bus, a retry policy", &["/Metadata/RetryContext/MaxRetryCount"]),
+    ("service bus, a batch of bytes", &["/Metadata/MessageIdArray", "/Metadata/ApplicationPropertiesArray"]),
+    ("service bus, a batch of texts", &["/Metadata/MessageIdArray"]),
+    ("service bus, given up", &["/Metadata/DeadLetterSource"]),
+    ("cosmos db", &["/Data/docs"]),
+    ("storage queue", &["/Metadata/PopReceipt", "/Metadata/NextVisibleTime"]),
+    ("http, neither proxied nor forwarded", &["/Data/request/Url", "/Data/request/Identities"]),
+];
+
+#[test]
+fn no_kind_of_body_is_left_out() {
+    let fixtures = fixtures("any");
+    let body = |name: &str| {
+        let found = fixtures.iter().find(|fixture| fixture.name == name);
+        &found.unwrap_or_else(|| panic!("no body `{name}`")).body
+    };
+    for (name, places) in KINDS {
+        for place in places {
+            assert!(body(name).pointer(place).is_some(), "`{name}` has no {place}");
+        }
+    }
+    let every = &body("service bus, every property that the broker knows")["Metadata"];
+    let missing: Vec<_> = OF_A_MESSAGE.into_iter().filter(|name| every.get(name).is_none()).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
 async fn dead_letters(providers: &Providers, group: &str) -> Vec<DeadLetter> {
     let groups = coder_platform::route_groups();
     let container = groups.iter().find(|one| one.name == group).unwrap().containers[0].name;

@@ -87,6 +87,66 @@ async fn an_event_of_one_app_is_kept_by_another_once() {
     assert!(carried.contains("coder.users.user.created"), "{carried:?}");
 }
 
+/// Each app knows the others by address alone, also those that the request chain never asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mail_of_one_app_leaves_by_another() {
+    let data = tempfile::tempdir().unwrap();
+    let pair = Pair::start(data.path(), (free_port(), free_port()));
+    let upstreams = [
+        ("CODER_UPSTREAM_AUTH", pair.auth.process.url.as_str()),
+        ("CODER_UPSTREAM_USERS", pair.users.process.url.as_str()),
+    ];
+    let notifications = App::start(app("notifications"), data.path(), &upstreams);
+    let sender = App::start(
+        app("auth"),
+        data.path(),
+        &[&upstreams[1..], &[("CODER_UPSTREAM_NOTIFICATIONS", notifications.process.url.as_str())]].concat(),
+    );
+    let providers = open(data.path()).await;
+    let person = json!({"email": "ada@example.com", "password": PASSWORD, "displayName": "Ada"});
+    nobody(&pair.auth).post("/api/auth/register", person).await.expect(201);
+    let forgot = json!({"email": "ada@example.com"});
+    nobody(&pair.auth).post("/api/auth/password/forgot", forgot).await;
+
+    let before = documents_of(&providers, "notifications").await;
+    let asked = async {
+        let source = Source::subscription("auth");
+        loop {
+            for message in providers.local.as_ref().unwrap().broker.receive(&source, 10).await.unwrap() {
+                let event: Value = serde_json::from_slice(&message.message.body).unwrap();
+                let answer = sender.call("on-event", delivery(&event, &message.message.id)).await;
+                assert_eq!(answer.status, 200, "{answer:?}");
+                providers.local.as_ref().unwrap().broker.complete(&message.lock).await.unwrap();
+                if event["type"] == "coder.auth.mail.queued" {
+                    return;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), asked).await.expect("a mail was queued");
+    let after = documents_of(&providers, "notifications").await;
+    assert!(after > before, "notifications was handed nothing");
+}
+
+/// Behind a gateway, or called by a group, an app finds the credential beside the one that opened its door.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_gateway_passes_on_counts_and_its_own_token_does_not() {
+    let data = tempfile::tempdir().unwrap();
+    let pair = Pair::start(data.path(), (free_port(), free_port()));
+    let person = json!({"email": "ada@example.com", "password": PASSWORD, "displayName": "Ada"});
+    let reply = nobody(&pair.auth).post("/api/auth/register", person).await.expect(201);
+    let token = format!("Bearer {}", reply.text("/accessToken"));
+    for (assertion, expected) in [(token.as_str(), 200), ("none", 401), ("Bearer of-somebody-else", 401)] {
+        let request = reqwest::Client::new()
+            .get(format!("{}/api/users/me", pair.users.process.url))
+            .header("authorization", "Bearer of-the-gateway")
+            .header("x-coder-assertion", assertion);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{assertion}");
+    }
+}
+
 /// Takes what the broker has for `logging` to its app, each message twice, until that of a new person was among it.
 async fn carry(providers: &Providers, logging: &App) -> BTreeSet<String> {
     let source = Source::subscription("logging");
@@ -112,6 +172,11 @@ async fn carry(providers: &Providers, logging: &App) -> BTreeSet<String> {
 
 /// How many documents the audit has.
 async fn documents(providers: &Providers) -> usize {
+    documents_of(providers, "logging").await
+}
+
+/// How many documents a container has.
+async fn documents_of(providers: &Providers, container: &'static str) -> usize {
     let query = Query::new(None).limit(1000);
-    providers.store.query_across("logging", &query).await.unwrap().items.len()
+    providers.store.query_across(container, &query).await.unwrap().items.len()
 }

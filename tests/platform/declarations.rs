@@ -1,5 +1,7 @@
 //! What the groups declare: complete, consistent, and committed as it is.
 
+use coder_cli::declared;
+use coder_gateway::RouteTable;
 use coder_handler::{manifest, openapi};
 use coder_middleware::schema;
 use coder_platform::route_groups;
@@ -19,7 +21,25 @@ fn the_committed_manifest_is_current() {
     let committed =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../bicep/platform.json")).unwrap();
     let committed: Value = serde_json::from_str(&committed).unwrap();
-    assert!(committed == manifest::manifest(&route_groups()), "the manifest is stale: run `coder manifest`");
+    assert!(committed == declared::manifest(&route_groups()), "the manifest is stale: run `coder manifest`");
+}
+
+/// The gateway cuts off what its table does not know of.
+#[test]
+fn no_operation_goes_beyond_the_limits_of_its_route() {
+    let mut streams = 0;
+    for group in route_groups() {
+        let route = RouteTable::PLATFORM.group(group.name).unwrap();
+        for operation in &group.operations {
+            let limit = u64::try_from(operation.body_limit).unwrap();
+            assert!(limit <= route.body_limit, "{}: bodies of {limit} bytes", operation.id);
+            if manifest::streams(operation) {
+                assert!(route.streams, "{} streams, its route does not", operation.id);
+                streams += 1;
+            }
+        }
+    }
+    assert!(streams > 0, "no operation streams");
 }
 
 #[test]

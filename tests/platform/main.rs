@@ -8,6 +8,7 @@ mod control;
 mod correlation;
 mod day;
 mod declarations;
+mod documents;
 mod exceptions;
 mod forgeries;
 mod jobs;

@@ -42,6 +42,15 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// What a repeat of it has in common with it: the event's id. Callers choose the ids of what they write, so these
+    /// are names apart: none of them can take the place of what the platform itself records.
+    pub(crate) fn repeat_key(&self) -> String {
+        match self.category {
+            Category::Custom => format!("custom\n{}", self.event_id),
+            _ => self.event_id.clone(),
+        }
+    }
+
     /// Cuts what is too long and rewrites what no store keeps as it is: events are not checked as requests are.
     pub(crate) fn fit(&mut self) {
         cut(&mut self.message, MAX_MESSAGE);

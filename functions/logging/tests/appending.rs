@@ -98,6 +98,33 @@ async fn two_hundred_at_once_are_contiguous_and_a_repeat_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_caller_takes_the_place_of_what_the_platform_records() {
+    let platform = TestPlatform::start().await;
+    let team = Team::of(&platform).await;
+    platform.settle().await;
+    // Ids that can be foreseen, or that somebody has seen elsewhere.
+    let foreseen = ["logging.chain.verified@2026-01-05", "seen-elsewhere"];
+    for event_id in foreseen {
+        let body = json!({"action": "a.b.c", "message": "first", "eventId": event_id});
+        team.admin.post("/api/logging/entries", body).await.expect(202);
+    }
+    team.admin.post("/api/logging/verify", json!({})).await.expect(200);
+    platform.settle().await;
+    assert_eq!(listed(&team.admin, "action=logging.chain.verified").await.len(), 1);
+    let event = json!({
+        "specversion": "1.0", "id": "seen-elsewhere", "source": "/functions/planning", "subject": "task-1",
+        "type": "coder.planning.task.created", "time": "2026-01-05T12:00:00Z",
+        "organizationid": team.organization_id, "data": {},
+    });
+    let outcome = logging_of(&platform.platform.assembly).functions.consume("record", &event, "d-1").await;
+    assert!(matches!(outcome, coder_handler::functions::Outcome::Done(_)), "{outcome:?}");
+    assert_eq!(listed(&team.admin, "action=planning.task.created").await.len(), 1);
+    // Among themselves the ids of callers are one.
+    let again = json!({"action": "a.b.c", "message": "second", "eventId": "seen-elsewhere"});
+    assert_eq!(team.owner.post("/api/logging/entries", again).await.expect(202).body["repeated"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_keeps_its_promise() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;

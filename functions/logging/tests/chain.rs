@@ -118,6 +118,37 @@ async fn a_changed_head_and_a_rewritten_history_are_found() {
     assert_eq!(faults().await, json!([{"seq": to, "code": "bad_signature"}]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_that_was_cut_off_with_its_head_is_missed() {
+    let (platform, team) = company().await;
+    let key = bucket(team.organization_id, MONTH);
+    team.admin.post("/api/logging/checkpoints", json!({})).await.expect(201);
+    let verify = async || team.admin.post("/api/logging/verify", json!({})).await.expect(200).body;
+    verify().await;
+    platform.settle().await;
+    let config = bucket(team.organization_id, "config");
+    let checkpoint = stored(&platform, &config, "checkpoint").await.remove(0).body;
+    let to = checkpoint["toSeq"].as_u64().unwrap();
+    // Somebody with the store's rights takes the newest entries away and turns the head back to before them.
+    let all = entries(&platform, team.organization_id).await;
+    let kept = to - 2;
+    for entry in all.iter().filter(|entry| entry["seq"].as_u64().unwrap() > kept) {
+        remove(&platform, &key, entry["id"].as_str().unwrap()).await;
+    }
+    let mut head = stored(&platform, &key, "head").await.remove(0).body;
+    (head["lastSeq"], head["count"]) = (json!(kept), json!(kept));
+    head["lastHash"] = all[usize::try_from(kept).unwrap() - 1]["hash"].clone();
+    overwrite(&platform, &key, head).await;
+    let found = verify().await;
+    assert_eq!((&found["valid"], &found["firstBadSeq"]), (&json!(false), &json!(kept + 1)), "{found:#}");
+    // A checkpoint that nobody signed says nothing of what there must be.
+    let mut forged = checkpoint;
+    (forged["id"], forged["toSeq"], forged["signature"]) =
+        (json!("forged"), json!(1_000_000), json!("a.b.c"));
+    overwrite(&platform, &config, forged).await;
+    assert_eq!(verify().await["toSeq"], json!(to));
+}
+
 /// Every way in which one field of an entry can be another: values changed, names added and taken away.
 fn bent(entry: &Value) -> Vec<(String, Value)> {
     fn change(value: &Value) -> Value {

@@ -5,6 +5,7 @@ mod alerts;
 mod appending;
 mod binary;
 mod chain;
+mod clocks;
 mod exports;
 mod people;
 mod reading;

@@ -27,6 +27,9 @@ async fn members_see_their_own_acts_and_strangers_nothing() {
         assert!(item.get("changes").is_none() && item.get("metadata").is_none());
     }
     team.stranger.get(&format!("/api/logging/entries/{id}")).await.expect_problem(404, "not_found");
+    let page = team.admin.get("/api/logging/entries?limit=1").await.expect(200).text("/nextCursor");
+    let foreign = format!("/api/logging/entries?limit=1&cursor={page}");
+    team.stranger.get(&foreign).await.expect_problem(400, "invalid_query");
     let theirs = listed(&team.stranger, "").await;
     assert!(theirs.iter().all(|entry| entry["organizationId"] == json!(team.stranger.organization_id)));
     let hidden = team.admin.get("/api/logging/my-activity?limit=1").await.expect(200);
@@ -88,6 +91,15 @@ async fn a_person_is_erased_and_the_chain_still_verifies() {
     let verified = team.admin.post("/api/logging/verify", json!({})).await.expect(200);
     assert_eq!(verified.body["valid"], true);
     assert!(verified.body["erased"].as_u64().unwrap() >= erased);
+    // Whoever puts something back into an erased entry is found out.
+    let mut bent = after.iter().find(|entry| entry.get("erased").is_some()).unwrap().clone();
+    bent["actor"]["ipAddress"] = json!("192.0.2.1");
+    let key = bucket(team.organization_id, MONTH);
+    overwrite(&platform, &key, bent.clone()).await;
+    let found = team.admin.post("/api/logging/verify", json!({})).await.expect(200);
+    assert_eq!(found.body["faults"], json!([{"seq": bent["seq"], "code": "payload_mismatch"}]));
+    bent["actor"].as_object_mut().unwrap().remove("ipAddress");
+    overwrite(&platform, &key, bent).await;
     let told = listed(&team.owner, "action=logging.erasure.*").await;
     assert_eq!(told.len(), 2, "{told:?}");
     // What was exported before may repeat what was erased.

@@ -116,6 +116,27 @@ async fn the_history_of_a_resource_is_for_those_who_may_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_a_personal_secret_is_its_owners() {
+    let platform = TestPlatform::start().await;
+    let team = Team::of(&platform).await;
+    let body = json!({"name": "MINE", "kind": "api_key", "value": {"key": "k"}, "scope": "user"});
+    let id = team.member.post("/api/secrets", body).await.expect(201).text("/id");
+    let note = json!({"description": "for the doctor"});
+    team.member.patch(&format!("/api/secrets/{id}"), note).await.expect(200);
+    platform.settle().await;
+    let path = format!("/api/logging/resources/secret/{id}/history");
+    let mine = team.member.get(&path).await.expect(200);
+    assert_eq!(mine.body["items"][0]["action"], "secrets.secret.updated");
+    for other in [&team.owner, &team.admin, &team.viewer] {
+        other.get(&path).await.expect_problem(404, "not_found");
+    }
+    let shared = json!({"name": "OURS", "kind": "api_key", "value": {"key": "k"}});
+    let id = team.owner.post("/api/secrets", shared).await.expect(201).text("/id");
+    platform.settle().await;
+    team.viewer.get(&format!("/api/logging/resources/secret/{id}/history")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn operators_read_what_belongs_to_no_organization() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;

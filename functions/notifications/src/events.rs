@@ -1,10 +1,12 @@
 //! What events do here: most become messages, some erase.
 
+use std::collections::BTreeMap;
+
 use coder_core::{Failure, OrganizationId, Result, UserId};
 use coder_database::{Filter, Partition, Query, StoreError};
 use coder_handler::{ConsumerFault, Event, Invocation, retry_stale};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::CONTAINER;
 use crate::accept::{partition, taken_is_stale};
@@ -32,11 +34,45 @@ pub async fn notify(service: Notifications, run: Invocation, event: Event) -> Re
 
 /// Accepts the message of one topic; delivered again, it finds that it is there.
 async fn accept(service: &Notifications, run: &Invocation, topic: &Topic, event: &Event) -> Result<()> {
-    let mut recipients = topic.recipients(event);
-    if recipients.is_empty() {
-        return Ok(());
+    let recipients = topic.recipients(event);
+    if !recipients.is_empty() {
+        let organization_id = home(service, topic, event, &recipients).await?;
+        return accept_at(service, run, topic, event, organization_id, recipients).await;
     }
-    let organization_id = home(service, topic, event, &recipients).await?;
+    // What is above organizations has no admins but the platform's operators. They are told where they are at home,
+    // and no more than a line, since the admins there see what their people are sent.
+    if event.organization_id.is_none() && !topic.otherwise.is_empty() {
+        let event = Event { data: outline(&event.data), ..event.clone() };
+        let mut homes: BTreeMap<Option<OrganizationId>, Vec<String>> = BTreeMap::new();
+        for operator in &service.runtime.settings.operators {
+            let told = homes.entry(service.directory.home(*operator).await?).or_default();
+            told.push(format!("user:{operator}"));
+        }
+        for (organization_id, operators) in homes {
+            accept_at(service, run, topic, &event, organization_id, operators).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a line is made of.
+fn outline(data: &Value) -> Value {
+    let kept = ["name", "count", "severity", "value", "reason"];
+    kept.into_iter()
+        .filter_map(|field| Some((field.to_owned(), data.get(field)?.clone())))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// Accepts the message of a topic at an organization, or at the platform, for these recipients.
+async fn accept_at(
+    service: &Notifications,
+    run: &Invocation,
+    topic: &Topic,
+    event: &Event,
+    organization_id: Option<OrganizationId>,
+    mut recipients: Vec<String>,
+) -> Result<()> {
     let substitutes = topic.substitutes(event);
     if !substitutes.is_empty() {
         let found = service.directory.expand(organization_id, &recipients, None).await?;
@@ -84,7 +120,7 @@ fn message(topic: &Topic, event: &Event, recipients: Vec<String>) -> Message {
         resource: topic.resource(event),
         project_id: topics::project_id(&event.data),
         team_id: topics::team_id(&event.data),
-        channels: topic.at_home.then(|| vec![Channel::Inbox, Channel::Email]),
+        channels: topic.at_home.then(|| vec![Channel::Inbox]),
         // Of what touches somebody's security, a second time is never a repeat of the first.
         dedup_key: topic.locked.then(|| event.id.clone()),
         ..Content::default()

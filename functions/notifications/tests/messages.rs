@@ -98,6 +98,8 @@ async fn people_send_within_their_limits() {
     for (more, pointer) in [
         (json!({"criticality": "critical"}), "/criticality"),
         (json!({"topic": "security.new-device"}), "/topic"),
+        (json!({"topic": "account.reset-password"}), "/topic"),
+        (json!({"category": "security"}), "/category"),
         (json!({"topic": "task.assigned"}), "/topic"),
         (json!({"actionUrl": "//evil.example"}), "/actionUrl"),
         (json!({"actionUrl": "https://evil.example/x"}), "/actionUrl"),

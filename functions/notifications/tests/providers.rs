@@ -136,3 +136,19 @@ async fn providers_are_checked_tested_and_kept_apart() {
     team.admin.delete(&place).await.expect(204);
     team.admin.get(&place).await.expect_problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn a_secret_is_pointed_somewhere_by_whoever_may_see_it() {
+    let platform = TestPlatform::start().await;
+    let team = team(&platform).await;
+    let held = ["notifications.provider.create", "secrets.secret.resolve"];
+    team.owner.post("/api/users/roles", json!({"name": "carrier", "permissions": held})).await.expect(201);
+    let carrier = platform.join(&team.owner, "carrier@example.com", "carrier").await;
+    let config = json!({"host": "127.0.0.1", "from": "a@b.example", "username": "x"});
+    let body = json!({
+        "kind": "smtp", "config": config, "secretRef": "secret:0199a000-7e3a-7c11-9d2f-5b6a7c8d9e0f#password",
+    });
+    let refused = carrier.post(PROVIDERS, body.clone()).await.expect_problem(403, "forbidden");
+    assert!(refused.text("/detail").contains("secrets.secret.reveal"), "{refused:?}");
+    team.admin.post(PROVIDERS, body).await.expect(201);
+}

@@ -133,3 +133,33 @@ async fn open_views_are_hinted_at_what_they_follow_and_may_see() {
     assert_eq!((first.event.as_str(), &first.data["projectId"]), ("run.completed", &json!(project)));
     assert_eq!(second.event, "gate.rejected");
 }
+
+#[tokio::test]
+async fn no_view_is_hinted_at_what_is_elsewhere_or_may_not_be_read() {
+    let platform = TestPlatform::start().await;
+    let (team, other) = (Team::of(&platform).await, Team::of(&platform).await);
+    let role = json!({"name": "deaf", "permissions": ["notifications.message.create"]});
+    team.owner.post("/api/users/roles", role).await.expect(201);
+    let deaf = platform.join(&team.owner, "deaf@example.com", "deaf").await;
+    let mut inside = Listener::open(&deaf, "?topics=gate.*", None).await;
+    let mut outside = Listener::open(&other.member, "?topics=gate.*", None).await;
+    inside.next().await;
+    outside.next().await;
+    // A project that the one may not read, in an organization that the other is not of, though it names them.
+    let project = team.parameter("/api/users/projects/{projectId}", "projectId");
+    let hidden = json!({"projectId": project, "approvers": [other.member.user_id]});
+    publish(&platform, &team, &team.admin, ("workflow", "gate.approved"), "subject", hidden).await;
+    let theirs = json!({"approvers": [deaf.user_id]});
+    publish(&platform, &team, &team.admin, ("workflow", "gate.rejected"), "subject", theirs).await;
+    let theirs = json!({"approvers": [other.member.user_id]});
+    publish(&platform, &other, &other.admin, ("workflow", "gate.rejected"), "subject", theirs).await;
+    for stream in [&mut inside, &mut outside] {
+        loop {
+            let event = stream.next().await.event;
+            assert_ne!(event, "gate.approved");
+            if event == "gate.rejected" {
+                break;
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use coder_core::{Actor, ActorKind};
 use coder_database::transaction::Act;
 use coder_database::{Partition, Transaction};
 use coder_notifications::topics::TOPICS;
-use coder_testkit::{Team, TestPlatform};
+use coder_testkit::{Client, Team, TestPlatform};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -227,7 +227,40 @@ async fn an_invited_person_is_told_at_home_and_no_webhook_is() {
     assert_eq!((told.len(), &told[0]["title"]), (1, &json!("You are invited to an organization")));
     let messages =
         team.stranger.get("/api/notifications/messages?topic=invitation.received").await.expect(200);
-    assert_eq!(messages.body["items"][0]["channels"], json!(["inbox", "email"]));
+    assert_eq!(messages.body["items"][0]["channels"], json!(["inbox"]));
+    // The mail with the link is the invitation's own; a second one would only be in its way.
+    assert_eq!(mails_of(&team.stranger, "invitation.received").await, 0);
     let here = team.admin.get("/api/notifications/messages?topic=invitation.received").await.expect(200);
     assert_eq!(here.body["items"], json!([]));
+}
+
+/// How many mails there are on a topic in the organization where somebody is an owner.
+async fn mails_of(owner: &Client, topic: &str) -> usize {
+    let page = owner.get(&format!("/api/notifications/outbox?topic={topic}")).await.expect(200);
+    page.body["items"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn the_platforms_own_alerts_reach_its_operators_and_nobody_else() {
+    let platform = TestPlatform::start().await;
+    let team = Team::of(&platform).await;
+    let (owner, stranger) = (team.owner.user_id.unwrap(), team.stranger.user_id.unwrap());
+    let platform = platform.restart_with(|settings| settings.operators.extend([owner, stranger])).await;
+    let alert = json!({
+        "alertId": "0199a000-7e3a-7c11-9d2f-5b6a7c8d9e0f", "ruleId": "r", "name": "Sign-ins fail", "severity": "warn",
+        "groupKey": "somebody@example.com", "count": 5, "firstEntryId": "e", "notify": [],
+    });
+    publish(&platform, &team, "logging.alert.raised", true, alert).await;
+    let path = "/api/notifications/inbox?topic=audit.alert";
+    for email in [&team.owner.email, &team.stranger.email] {
+        let operator = platform.login(email).await;
+        let told = operator.get(path).await.expect(200).body["items"].clone();
+        assert_eq!(told[0]["title"], "Audit alert: Sign-ins fail", "{email}");
+        assert_eq!(mails_of(&operator, "audit.alert").await, 1);
+    }
+    let admin = platform.login(&team.admin.email).await;
+    assert_eq!(inbox(&admin, "?topic=audit.alert").await, Vec::<Value>::new());
+    // The admins of an operator's organization see a line of it, not whom it is about.
+    let sent = admin.get("/api/notifications/messages?topic=audit.alert").await.expect(200).body;
+    assert!(!sent.to_string().contains("somebody@example.com"), "{sent:#}");
 }

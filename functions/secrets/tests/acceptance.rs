@@ -88,6 +88,28 @@ async fn a_ciphertext_that_was_moved_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_row_that_was_copied_over_another_does_not_open() {
+    let world = World::start().await;
+    let (owner, team) = (&world.team.owner, &world.team);
+    let theirs =
+        made(owner, json!({"name": "THEIRS", "kind": "api_key", "value": {"key": "not-for-members"}})).await;
+    let own = json!({"name": "OWN", "kind": "api_key", "value": {"key": "own"}, "scope": "user"});
+    let own = made(&team.member, own).await;
+    // Everything of the row but its id: it says of itself that it is the other secret's.
+    let mut row = world.stored(&format!("{theirs}:1")).await;
+    row["id"] = json!(format!("{own}:1"));
+    world.overwrite(&format!("{own}:1"), row).await;
+    let refused = reveal(&team.member, &own).await.expect_problem(500, "internal");
+    assert!(!refused.body.to_string().contains("not-for-members"), "{refused:?}");
+    assert_eq!(accesses(&team.member, &own).await[0]["outcome"], "failed");
+    // Neither does encrypting everything again make it good.
+    owner.post("/api/secrets/keys/rotate", json!({})).await.expect(202);
+    world.platform.settle().await;
+    reveal(&team.member, &own).await.expect_problem(500, "internal");
+    assert_eq!(key_of(owner, &theirs).await, "not-for-members");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_member_sees_the_value_while_a_grant_lasts() {
     let world = World::start().await;
     let team = &world.team;
@@ -125,6 +147,10 @@ async fn a_member_sees_the_value_while_a_grant_lasts() {
     assert_eq!(key_of(&team.member, &id).await, "deploy-key");
     let one = format!("{}/grants/{}", at(&id), renewed.text("/id"));
     team.stranger.delete(&one).await.expect_problem(404, "not_found");
+    // By the way of a secret that it is not a grant of, nobody takes it away.
+    let other = api_key(&team.owner, "OTHER", "other-key").await;
+    let astray = format!("{}/grants/{}", at(&other), renewed.text("/id"));
+    team.owner.delete(&astray).await.expect_problem(404, "not_found");
     team.owner.delete(&one).await.expect(204);
     reveal(&team.member, &id).await.expect_problem(403, "forbidden");
 }
@@ -142,7 +168,13 @@ async fn a_deleted_name_is_free_and_a_purge_is_for_good() {
     let wrong =
         owner.post(&purge, json!({"confirmName": "Stripe"})).await.expect_problem(422, "validation_failed");
     assert_eq!(wrong.body["errors"][0]["pointer"], "/confirmName");
-    owner.post(&purge, json!({"confirmName": "STRIPE"})).await.expect(204);
+    // Sent again under its key, it is answered as it was; to anybody else nothing is there.
+    let (right, key) = (json!({"confirmName": "STRIPE"}), [("idempotency-key", "purge-1")]);
+    for _ in 0..2 {
+        owner.send(Method::POST, &purge, Some(&right), &key).await.expect(204);
+    }
+    world.team.stranger.send(Method::POST, &purge, Some(&right), &key).await.expect_problem(404, "not_found");
+    owner.post(&purge, right).await.expect_problem(404, "not_found");
     reveal(owner, &id).await.expect_problem(404, "not_found");
     owner.get(&at(&id)).await.expect_problem(404, "not_found");
     assert_eq!(key_of(owner, &second).await, "second");

@@ -222,6 +222,12 @@ async fn an_api_key_is_cut_to_its_own_permissions() {
     reader.get(&at(&id)).await.expect(200);
     assert_eq!(names(&reader.get("/api/secrets").await.expect(200)), ["P", "SHARED"]);
     reveal(&reader, &id).await.expect_problem(403, "forbidden");
+    // What is one's own by birth is not its either.
+    let own = json!({"name": "OWN", "kind": "api_key", "value": {"key": "o"}, "scope": "user"});
+    let own = made(&team.owner, own).await;
+    assert_eq!(key_of(&team.owner, &own).await, "o");
+    reveal(&reader, &own).await.expect_problem(403, "forbidden");
+    team.owner.delete(&at(&own)).await.expect(204);
     let other = key(&["users.project.read"], whole.clone()).await;
     other.get("/api/secrets").await.expect_problem(403, "forbidden");
     other.get(&at(&id)).await.expect_problem(403, "forbidden");

@@ -76,3 +76,16 @@ async fn json_carries_kinds_and_the_right_is_looked_at_where_it_goes() {
     let own = json!({"name": "A", "kind": "generic", "value": {"value": "1"}, "scope": "user"});
     made(owner, own).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_lines_count_towards_what_is_imported_at_once() {
+    let world = World::start().await;
+    let body = |bad: usize| {
+        let content = format!("GOOD=1\n{}", "broken\n".repeat(bad));
+        json!({"format": "dotenv", "content": content, "onConflict": "skip", "dryRun": true})
+    };
+    let done = world.team.owner.post(IMPORT, body(499)).await.expect(200);
+    assert_eq!((&done.body["created"], &done.body["failed"]), (&json!(1), &json!(499)));
+    let refused = world.team.owner.post(IMPORT, body(500)).await.expect_problem(422, "validation_failed");
+    assert_eq!(refused.body["errors"][0]["code"], "too_many");
+}

@@ -132,6 +132,18 @@ async fn a_service_has_the_rights_of_whom_it_acts_for() {
     assert_eq!(of(&for_stranger), (Value::Null, json!("not_found")));
     assert_eq!(of(&call(&world, Some(acting(None)), &id).await), (Value::Null, json!("not_found")));
     assert_eq!(call(&world, None, &id).await["code"], "forbidden");
+    // A grant that was left behind for somebody who is not here counts for nothing.
+    let grant =
+        json!({"principal": {"kind": "user", "id": team.member.user_id}, "actions": ["read", "reveal"]});
+    let grant = team.owner.post(&format!("{}/grants", at(&id)), grant).await.expect(201).text("/id");
+    let mut left = world.stored(&grant).await;
+    left["principal"]["id"] = json!(team.stranger.user_id);
+    world.overwrite(&grant, left).await;
+    let for_stranger = call(&world, Some(acting(team.stranger.user_id)), &id).await;
+    assert_eq!(of(&for_stranger), (Value::Null, json!("not_found")));
+    let flagged = json!({"name": "F", "kind": "api_key", "value": {"key": "f"}, "systemUse": true});
+    let refused = team.member.post("/api/secrets", flagged).await.expect_problem(403, "forbidden");
+    assert!(refused.text("/detail").contains("secrets.system-use.update"));
     // Flagged by an admin, it is the service's own.
     team.admin.patch(&at(&id), json!({"systemUse": true})).await.expect(200);
     for who in [None, team.member.user_id] {

@@ -134,3 +134,31 @@ async fn a_throttled_person_has_one_request_in_ten_seconds() {
     company.platform.clock.advance(SignedDuration::from_secs(10));
     reserve(&company.member, 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_reports_what_was_held_and_nothing_else() {
+    let company = Company::start().await;
+    company.make("quotas", quota(100, "block")).await;
+    let id = reserve(&company.member, 10).await;
+    let commit = async |change: Value| {
+        let mut body = used("final", 7);
+        body["event"].as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        company.member.post(&place(&id, "commit"), body).await
+    };
+    // Another category, a source that is the platform's own, and more than any event may say.
+    for (change, pointer) in [
+        (json!({"categoryCode": "ai.completion", "metrics": {"inputTokens": 1}}), "/event/categoryCode"),
+        (json!({"source": "/functions/mcp"}), "/event/source"),
+        (json!({"dimensions": {"tool": "x".repeat(101)}}), "/event/dimensions"),
+    ] {
+        let refused = commit(change).await.expect_problem(422, "validation_failed");
+        assert_eq!(refused.body["errors"][0]["pointer"], pointer, "{:#}", refused.body);
+    }
+    assert_eq!(standing(&company).await, (json!(0), json!(10)));
+    // Whoever may only reserve uses up what is their own, whatever they say.
+    let somebody_else = company.owner.user_id;
+    commit(json!({"subject": {"userId": somebody_else}})).await.expect(200);
+    assert_eq!(standing(&company).await, (json!(7), json!(0)));
+    let events = company.owner.get("/api/usage/events").await.expect(200);
+    assert_eq!(events.body["items"][0]["subject"]["userId"], json!(company.member.user_id));
+}

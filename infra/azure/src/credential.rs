@@ -16,6 +16,37 @@ pub mod scope {
     pub const REDIS: &str = "https://redis.azure.com/.default";
 }
 
+/// An application of the tenant, for which tokens are asked as for a service.
+#[derive(Debug, Clone)]
+pub struct Application {
+    credential: Arc<dyn TokenCredential>,
+    scope: String,
+}
+
+/// No token can be had.
+#[derive(Debug, thiserror::Error)]
+#[error("no token for `{scope}` can be had: {reason}")]
+pub struct NoToken {
+    scope: String,
+    reason: String,
+}
+
+impl Application {
+    /// The application with this address, such as `api://<client id>`.
+    pub fn new(credential: Arc<dyn TokenCredential>, address: &str) -> Self {
+        Self { credential, scope: format!("{address}/.default") }
+    }
+
+    /// A token for it, from the credential's cache if it has one.
+    pub async fn token(&self) -> Result<String, NoToken> {
+        let refused = |reason| NoToken { scope: self.scope.clone(), reason };
+        match self.credential.get_token(&[&self.scope], None).await {
+            Ok(token) => Ok(token.token.secret().to_owned()),
+            Err(error) => Err(refused(crate::fault::chain(&error))),
+        }
+    }
+}
+
 /// Further tries for a token, and the longest that they may take together. The SDK's own limit is a minute, longer
 /// than a request may wait.
 const RETRIES: u32 = 3;

@@ -3,6 +3,7 @@
 
 mod cosmos;
 mod credential;
+mod doubles;
 mod key_vault;
 mod redis;
 mod service_bus;

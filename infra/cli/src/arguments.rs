@@ -24,8 +24,12 @@ pub(crate) enum Command {
     Openapi(Generated),
     /// Write the page that documents every setting
     Settings(Generated),
+    /// Write the page of every limit, default, quota and budget
+    Limits(Generated),
     /// Print the settings as they were resolved, secrets masked
     Config(Config),
+    /// Try every setting and every service, and say what is wrong, where it is set and how to mend it
+    Doctor(crate::diagnose::Arguments),
     /// List, show, run and cancel jobs; show what the timers did
     Jobs(crate::jobs::Jobs),
     /// Check the record of who did what

@@ -3,6 +3,7 @@
 use anyhow::bail;
 use coder_gateway::RouteTable;
 use coder_handler::{Group, manifest};
+use serde_json::{Map, Value, json};
 
 /// Where events come from beside the groups.
 const OTHER_SOURCES: [&str; 1] = ["gateway"];
@@ -18,6 +19,21 @@ pub fn groups() -> anyhow::Result<Vec<Group>> {
         bail!("the route groups do not fit together:\n  {}", faults.join("\n  "));
     }
     Ok(groups)
+}
+
+/// The manifest: what the groups declare, and the gateway's route table with every group of the platform.
+pub fn manifest(groups: &[Group]) -> Value {
+    let routes = RouteTable::PLATFORM.groups().map(|group| {
+        let limits = json!({
+            "headerTimeoutSeconds": group.header_timeout.as_secs(),
+            "bodyLimitBytes": group.body_limit,
+            "streams": group.streams,
+        });
+        (group.name.to_owned(), limits)
+    });
+    let mut manifest = manifest::manifest(groups);
+    manifest["routes"] = Value::Object(routes.collect::<Map<_, _>>());
+    manifest
 }
 
 /// The groups of these names, in the order of the platform; all, if there is no name.

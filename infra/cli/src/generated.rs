@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use coder_cli::declared;
+use coder_cli::{declared, limits};
 use coder_config::Settings;
-use coder_handler::{manifest, openapi};
+use coder_handler::openapi;
 use serde_json::Value;
 
 use crate::arguments::Generated;
@@ -18,7 +18,7 @@ const SERVER: &str = "https://api.coder.example";
 pub(crate) fn manifest(options: &Generated) -> anyhow::Result<()> {
     let groups = declared::groups()?;
     let path = options.out.clone().unwrap_or_else(|| PathBuf::from("bicep/platform.json"));
-    settle(&path, &pretty(&manifest::manifest(&groups))?, options.check, "coder manifest")
+    settle(&path, &pretty(&declared::manifest(&groups))?, options.check, "coder manifest")
 }
 
 /// `coder openapi`.
@@ -38,6 +38,13 @@ pub(crate) fn openapi(options: &Generated) -> anyhow::Result<()> {
 pub(crate) fn settings(options: &Generated) -> anyhow::Result<()> {
     let path = options.out.clone().unwrap_or_else(|| PathBuf::from("docs/settings.md"));
     settle(&path, &coder_config::reference(), options.check, "coder settings")
+}
+
+/// `coder limits`.
+pub(crate) fn limits(options: &Generated) -> anyhow::Result<()> {
+    let path = options.out.clone().unwrap_or_else(|| PathBuf::from("docs/limits.md"));
+    let page = limits::page(Path::new("."), &coder_platform::route_groups())?;
+    settle(&path, &page, options.check, "coder limits")
 }
 
 /// `coder config`.

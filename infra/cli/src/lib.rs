@@ -1,4 +1,6 @@
-//! What the `coder` command has for other programs: assembling the function apps.
+//! What the `coder` command has for other programs: assembling the function apps, and the doctor.
 
 pub mod declared;
+pub mod doctor;
+pub mod limits;
 pub mod package;

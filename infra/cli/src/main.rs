@@ -5,6 +5,7 @@ mod audit;
 mod data;
 mod dead_letters;
 mod dev;
+mod diagnose;
 mod func;
 mod generated;
 mod jobs;
@@ -27,7 +28,9 @@ fn main() -> ExitCode {
         Command::Manifest(options) => generated::manifest(&options),
         Command::Openapi(options) => generated::openapi(&options),
         Command::Settings(options) => generated::settings(&options),
+        Command::Limits(options) => generated::limits(&options),
         Command::Config(options) => generated::config(options.json),
+        Command::Doctor(options) => diagnose::run(options),
         Command::Audit(options) => audit::run(options),
         Command::Jobs(options) => jobs::run(options),
         Command::DeadLetters(options) => dead_letters::run(options),

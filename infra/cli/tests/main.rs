@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod dead_letters;
+mod doctor;
+#[cfg(unix)]
+mod func;
 mod local_settings;
 
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -21,7 +21,7 @@ pub use settings::{
     AzureSettings, EmailVerification, Environment, Limits, LogFormat, Provider, Registration, Settings,
     StoreSync,
 };
-pub use source::LOCAL_SETTINGS_FILE;
+pub use source::{LOCAL_SETTINGS_FILE, Origin};
 pub use user::os_user;
 pub use variable::{VARIABLES, Variable, reference};
 

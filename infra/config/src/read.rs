@@ -269,6 +269,12 @@ fn read_provider(reader: &mut Reader<'_>) -> Provider {
     let keyvault_url = reader.parse(v::KEYVAULT_URL, url_fix, secure);
     let redis_host = reader.parse(v::REDIS_HOST, host_fix, web::host);
     let client_id = reader.text(v::AZURE_CLIENT_ID).map(str::to_owned);
+    let platform_audience = reader.parse(v::PLATFORM_AUDIENCE, "use `api://` and the client id", |text| {
+        match text.strip_prefix("api://") {
+            Some(id) if !id.is_empty() && !id.ends_with('/') => Ok(text.to_owned()),
+            _ => Err(format!("`{text}` is not the address of an application")),
+        }
+    });
     let all = || {
         Some(Provider::Azure(Box::new(AzureSettings {
             cosmos_endpoint: cosmos_endpoint?,
@@ -276,6 +282,7 @@ fn read_provider(reader: &mut Reader<'_>) -> Provider {
             keyvault_url: keyvault_url?,
             redis_host: redis_host?,
             client_id: client_id?,
+            platform_audience,
         })))
     };
     // Where one is missing, a fault was left and the settings are refused.

@@ -60,6 +60,7 @@ impl Settings {
             "CODER_KEYVAULT_URL" => or_not_set(azure.map(|azure| &azure.keyvault_url)),
             "CODER_REDIS_HOST" => or_not_set(azure.map(|azure| &azure.redis_host)),
             "AZURE_CLIENT_ID" => or_not_set(azure.map(|azure| &azure.client_id)),
+            "CODER_PLATFORM_AUDIENCE" => or_not_set(azure.and_then(|azure| azure.platform_audience.as_ref())),
             _ => NOT_SET.to_owned(),
         }
     }

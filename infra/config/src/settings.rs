@@ -140,6 +140,8 @@ pub struct AzureSettings {
     pub redis_host: String,
     /// Client id of the managed identity.
     pub client_id: String,
+    /// What tokens name that let calls into other groups' apps, if those are closed to everybody else.
+    pub platform_audience: Option<String>,
 }
 
 /// Gives the variants of a setting the words that are written for them.

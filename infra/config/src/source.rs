@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -28,6 +28,38 @@ impl Settings {
             Err(error) => return Err(file_fault(&format!("it cannot be read: {error}"))),
         };
         Self::from_map(&merge(environment(), &text)?)
+    }
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A variable of the environment.
+    Environment,
+    /// This file.
+    File(PathBuf),
+    /// It is not set.
+    Nowhere,
+}
+
+impl Settings {
+    /// Where [`Settings::load`] of this folder takes a setting from. An empty value counts as set, since that is where
+    /// it has to be mended.
+    pub fn origin(dir: &Path, name: &str) -> Origin {
+        let file = dir.join(LOCAL_SETTINGS_FILE);
+        let in_file = || {
+            let text = std::fs::read_to_string(&file).ok()?;
+            let whole = serde_json::from_str::<Value>(&text);
+            // A file that cannot be read as such is itself what has to be mended.
+            Some(whole.map_or(true, |whole| whole["Values"].get(name).is_some()))
+        };
+        if environment().contains_key(name) {
+            Origin::Environment
+        } else if in_file().is_some_and(|is_there| is_there || name == LOCAL_SETTINGS_FILE) {
+            Origin::File(file)
+        } else {
+            Origin::Nowhere
+        }
     }
 }
 

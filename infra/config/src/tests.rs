@@ -221,6 +221,14 @@ fn the_cloud_is_chosen_whole_or_not_at_all() {
     ];
     let Provider::Azure(azure) = read(&all).unwrap().provider else { panic!("not the cloud") };
     assert_eq!(azure.servicebus_namespace, "coder.servicebus.windows.net");
+    assert_eq!(azure.platform_audience, None);
+    let closed = [&all[..], &[("CODER_PLATFORM_AUDIENCE", "api://1-2-3")]].concat();
+    let Provider::Azure(azure) = read(&closed).unwrap().provider else { panic!("not the cloud") };
+    assert_eq!(azure.platform_audience.as_deref(), Some("api://1-2-3"));
+    for wrong in ["1-2-3", "api://", "api://1-2-3/.default/"] {
+        let closed = [&all[..], &[("CODER_PLATFORM_AUDIENCE", wrong)]].concat();
+        assert_eq!(refused(read(&closed)).0, ["CODER_PLATFORM_AUDIENCE"], "{wrong}");
+    }
 
     for (missing, (name, _)) in all.iter().enumerate() {
         let mut some = all.to_vec();

@@ -85,6 +85,9 @@ variables! {
         "Managed Redis (host name), which shares rate limits and revocations.";
     AZURE_CLIENT_ID = "AZURE_CLIENT_ID", "none",
         "Managed identity as which the services above are called. Read only when one of them is set.";
+    PLATFORM_AUDIENCE = "CODER_PLATFORM_AUDIENCE", "none: a service token is all that a group sends another",
+        "Application for which that identity asks tokens to enter the apps of other groups: `api://<client id>`. \
+         Read only when one of the services is set.";
 }
 
 impl Variable {

@@ -49,9 +49,12 @@ pub(crate) fn prepare(connection: &Connection, table: &Table) -> Result<(), Stor
         let keys = index.fields.iter().map(|field| format!("\"{}\"", column(field)));
         let keys = keys.collect::<Vec<_>>().join(", ");
         let (name, on) = (index.fields.join("+"), documents(container.name));
+        let first = index.fields.first().map(|field| column(field)).unwrap_or_default();
+        // Without what lacks the field, such as audit entries and events: no query finds those by it, and every
+        // write would pay for them in every index.
         connection
             .execute_batch(&format!(
-                "CREATE INDEX IF NOT EXISTS \"i_{}:{name}\" ON {on}(pk, {keys}, id)",
+                "CREATE INDEX IF NOT EXISTS \"i_{}:{name}\" ON {on}(pk, {keys}, id) WHERE \"{first}\" IS NOT NULL",
                 container.name
             ))
             .map_err(from_sqlite)?;

@@ -2,6 +2,7 @@
 //! load one flush of the disk serves many writes.
 
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use coder_database::StoreError;
 use rusqlite::Connection;
@@ -11,6 +12,10 @@ use crate::lock::LockFile;
 
 /// Jobs in one commit, at most.
 const GROUP: usize = 256;
+
+/// How long to wait for this process's turn to write. Turns last a fraction of it, so whoever has it for longer is
+/// frozen, and the rest go on without turns.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Tells the waiting task its outcome; called only after the commit, with how that went.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -51,7 +56,12 @@ fn commit_group(
     answers: &mut Vec<Answer>,
 ) -> Result<(), StoreError> {
     // The lock is a courtesy to other processes: SQLite's own keeps the file safe without it.
-    let held = lock.lock().inspect_err(|cause| tracing::warn!(%cause, "the lock file cannot be locked"));
+    let held = lock.lock_within(TURN);
+    match &held {
+        Ok(Some(_)) => {}
+        Ok(None) => tracing::debug!("another process does not give the turn to write back"),
+        Err(cause) => tracing::warn!(%cause, "the lock file cannot be locked"),
+    }
     let outcome = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
         for job in group {
             run_job(connection, job, answers)?;

@@ -114,6 +114,23 @@ async fn a_writer_that_another_program_blocks_is_throttled() {
     assert!(store.write("c", &key(), vec![put("a", json!({}))]).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_process_that_is_frozen_in_its_turn_holds_up_nobody_for_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = try_open(directory.path()).unwrap();
+    store.prepare(&[Container::new("c")]).await.unwrap();
+    let frozen = File::options().write(true).open(directory.path().join("docs.wlock")).unwrap();
+    frozen.lock().unwrap();
+    for id in ["a", "b", "c"] {
+        let key = key();
+        let write = store.write("c", &key, vec![put(id, json!({}))]);
+        let written = tokio::time::timeout(Duration::from_secs(10), write).await;
+        assert!(written.is_ok_and(|outcome| outcome.is_ok()), "{id}");
+    }
+    drop(frozen);
+    assert!(store.write("c", &key(), vec![put("d", json!({}))]).await.is_ok());
+}
+
 #[test]
 fn a_file_of_a_later_program_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -130,7 +130,40 @@ fn the_deployment_has_the_limits_of_the_route_table() {
             (group.name.to_owned(), limits)
         })
         .collect();
-    assert_eq!(read_json("routes.json"), Value::Object(expected));
+    assert_eq!(read_json("platform.json")["routes"], Value::Object(expected));
+}
+
+/// What the local broker and that of the deployment do with messages is declared once.
+#[test]
+fn the_deployment_treats_messages_as_the_manifest_says() {
+    let module = read("modules/messaging.bicep");
+    for number in ["P14D", "P30D", "PT1H", "PT1M", "PT5M", "'coder-events'", "'coder-jobs'"] {
+        assert!(!module.contains(number), "messaging.bicep says `{number}` by itself");
+    }
+    for (topic, limits) in read_json("platform.json")["broker"].as_object().unwrap() {
+        for limit in limits.as_object().into_iter().flatten().map(|(name, _)| name) {
+            let used = format!("broker.{topic}.{limit}");
+            assert!(module.contains(&used), "messaging.bicep does not use `{used}`");
+        }
+    }
+}
+
+/// Alerts look for what the handlers write: not a word of it may change on one side alone.
+#[test]
+fn alerts_look_for_lines_that_are_written() {
+    let sources = [
+        include_str!("../../handler/src/functions/dead_letter.rs"),
+        include_str!("../../handler/src/job_run.rs"),
+        include_str!("../../handler/src/upkeep.rs"),
+    ]
+    .concat();
+    let alerts = read("modules/alerts.bicep");
+    let lines: Vec<&str> =
+        alerts.split("message contains \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for line in lines {
+        assert!(sources.contains(&format!("\"{line}\"")), "nobody writes `{line}`");
+    }
 }
 
 /// Every `status|code|` that a policy answers with.

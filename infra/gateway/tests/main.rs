@@ -9,4 +9,6 @@ mod client;
 mod deployment;
 mod fakes;
 mod privileges;
+#[cfg(unix)]
+mod rollout;
 mod streams;

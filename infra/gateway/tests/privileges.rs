@@ -153,6 +153,42 @@ fn the_page_lists_the_rights_of_every_group() {
     }
 }
 
+/// Every app is closed but for the gateway and those that the table names; what it is told of others is where they are,
+/// and whom a token must be for.
+#[test]
+fn every_app_is_closed_to_all_but_its_callers() {
+    let module = read("modules/app-settings.bicep");
+    let says = |text: &str| assert!(module.contains(text), "app-settings.bicep does not say `{text}`");
+    says("platform: { enabled: true, runtimeVersion: '~1' }");
+    says("requireAuthentication: true, unauthenticatedClientAction: 'Return401', excludedPaths: open");
+    says("identities: concat([gatewayPrincipalId], map(calling, one => one.principalId))");
+    says("filter(identities, one => one.group != group && !empty(intersection(callers, ['*', one.group])))");
+    says("CODER_PLATFORM_AUDIENCE: 'api://${platformClientId}'");
+    let (_, open) = module.split_once("var open = group == 'auth' ? [").unwrap();
+    let (paths, rest) = open.split_once(']').unwrap();
+    assert!(rest.starts_with(" : []"), "something else is open: {rest}");
+    let mut paths: Vec<&str> = paths.split(',').map(|path| path.trim().trim_matches('\'')).collect();
+    paths.sort_unstable();
+    // Public operations that hold public keys, and nothing else.
+    let operations = groups();
+    let auth = operations.iter().find(|group| name(group) == "auth").unwrap();
+    let keys = auth["operations"].as_array().unwrap().iter();
+    let keys = keys.filter(|operation| operation["path"].as_str().unwrap().contains("/.well-known/"));
+    let mut expected: Vec<&str> = keys
+        .inspect(|operation| assert!(operation["public"] == true && operation["method"] == "GET"))
+        .map(|operation| operation["path"].as_str().unwrap())
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(paths, expected);
+    // The gateway shows its own token there, and puts what its caller sent beside it.
+    let caller = read("policies/coder-caller.xml");
+    let passed_on =
+        caller.find("<set-header name=\"X-Coder-Assertion\" exists-action=\"override\">").unwrap();
+    let own =
+        caller.find("<authentication-managed-identity resource=\"api://{{platform-client-id}}\" />").unwrap();
+    assert!(passed_on < own, "the caller's credential is lost before it is copied");
+}
+
 /// The groups that a source calls, by the name that it writes right behind the call.
 fn called_in(source: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();

@@ -134,6 +134,8 @@ async fn run<S: Clone + Send + Sync + 'static>(
     service: S,
     handler: &Erased<S>,
 ) -> Result<Reply> {
+    // Also where the handler opens no unit of work that would look at it.
+    coder_middleware::unit::sent_key(context)?;
     if context.operation().guarded && context.operation().access() == Security::Anyone {
         coder_middleware::chain::guard_public(context).await?;
     }

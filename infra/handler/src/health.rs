@@ -24,7 +24,8 @@ const BELIEVED_SECONDS: i64 = 5;
 /// How long a service may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-type Asking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// A question to a service, on its way.
+pub type Asking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// The services of a process, and what they last answered.
 pub struct Health {
@@ -108,6 +109,12 @@ impl Health {
         states
     }
 
+    /// Asks every service now, and tells what is wrong with those that do not answer. For operators only: the causes
+    /// are the services' own words.
+    pub async fn examine(&self) -> Vec<(State, Option<String>)> {
+        join_all(self.dependencies.iter().map(Dependency::ask)).await
+    }
+
     /// The answer to `GET /health/ready`.
     pub async fn answer(&self) -> Response {
         let states = self.states().await;
@@ -125,6 +132,14 @@ impl Health {
 
 impl Dependency {
     async fn state(&self) -> State {
+        let (state, fault) = self.ask().await;
+        if let Some(cause) = fault {
+            tracing::warn!(dependency = self.name, cause, "a service does not answer");
+        }
+        state
+    }
+
+    async fn ask(&self) -> (State, Option<String>) {
         let began = Instant::now();
         let outcome = timeout(PATIENCE, (self.ask)()).await;
         let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -133,10 +148,8 @@ impl Dependency {
             Ok(Err(cause)) => Some(cause),
             Err(_) => Some("no answer in time".to_owned()),
         };
-        if let Some(cause) = &fault {
-            tracing::warn!(dependency = self.name, cause, "a service does not answer");
-        }
-        State { name: self.name, up: fault.is_none(), needed: self.needed, latency_ms }
+        let state = State { name: self.name, up: fault.is_none(), needed: self.needed, latency_ms };
+        (state, fault)
     }
 }
 

@@ -27,6 +27,6 @@ pub use crud::{Crud, Resource};
 pub use events::{ConsumerFault, ConsumerOptions, Event, Invocation, retry_stale, retry_stale_up_to};
 pub use group::{Group, RouteGroup, Running};
 pub use health::Health;
-pub use peers::{Peer, Peers};
+pub use peers::{Admission, Peer, Peers};
 pub use routes::Routes;
 pub use serve::serve;

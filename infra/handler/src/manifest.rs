@@ -2,7 +2,12 @@
 
 mod faults;
 
+use std::time::Duration;
+
+use coder_database::Destination;
+use coder_middleware::describe::AnswerDescription;
 use coder_middleware::{OperationDescription, Security};
+use coder_queue::limits::{DUPLICATE_WINDOW, Limits};
 use serde_json::{Value, json};
 
 use crate::group::{Group, Subscription};
@@ -14,7 +19,33 @@ pub fn manifest(groups: &[Group]) -> Value {
     json!({
         "groups": groups.iter().map(group).collect::<Vec<_>>(),
         "operations": built_in(groups).iter().map(operation).collect::<Vec<_>>(),
+        "broker": {
+            "duplicateWindow": iso(DUPLICATE_WINDOW),
+            "events": topic(Destination::Events),
+            "jobs": topic(Destination::Jobs),
+        },
     })
+}
+
+/// A topic, and how each of its subscriptions treats messages.
+fn topic(topic: Destination) -> Value {
+    let Limits { lock, deliveries, ttl } = Limits::of(topic);
+    json!({
+        "topic": topic.name(),
+        "lock": iso(lock),
+        "maxDeliveries": deliveries,
+        "timeToLive": iso(ttl),
+    })
+}
+
+/// A duration in whole minutes, hours or days as ISO 8601 has it.
+fn iso(duration: Duration) -> String {
+    let minutes = duration.as_secs() / 60;
+    match (minutes % (24 * 60), minutes % 60) {
+        (0, _) => format!("P{}D", minutes / (24 * 60)),
+        (_, 0) => format!("PT{}H", minutes / 60),
+        _ => format!("PT{minutes}M"),
+    }
 }
 
 fn group(group: &Group) -> Value {
@@ -43,7 +74,14 @@ fn operation(operation: &OperationDescription) -> Value {
         "path": operation.path,
         "public": operation.access() == Security::Anyone,
         "bodyLimitBytes": operation.body_limit,
+        "streams": streams(operation),
     })
+}
+
+/// Whether an answer comes piece by piece, for as long as the caller listens.
+pub fn streams(operation: &OperationDescription) -> bool {
+    let media = |answer: &AnswerDescription| answer.body.as_ref().map(|(media, ..)| *media);
+    operation.answers.iter().any(|answer| media(answer) == Some("text/event-stream"))
 }
 
 fn subscription(group: &str, subscription: &Subscription) -> Value {

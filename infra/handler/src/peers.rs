@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use coder_core::{Failure, Problem};
-use coder_middleware::chain::Chain;
+use coder_middleware::chain::{ASSERTION, Chain};
 use coder_middleware::token::{Acting, ServiceTokens};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -27,10 +28,18 @@ pub enum Peer {
     Remote(String),
 }
 
+/// What lets a call into another app, where a door stands before it that knows nothing of service tokens.
+#[async_trait]
+pub trait Admission: Send + Sync + fmt::Debug {
+    /// A bearer token for the door. It says which app calls; for whom, only the service token does.
+    async fn token(&self) -> Result<String, Failure>;
+}
+
 /// The other groups, as one group sees them.
 pub struct Peers {
     me: &'static str,
     tokens: Arc<ServiceTokens>,
+    admission: Option<Arc<dyn Admission>>,
     client: reqwest::Client,
     known: Arc<RwLock<BTreeMap<String, Peer>>>,
 }
@@ -65,12 +74,23 @@ impl PeerAnswer {
 impl Peers {
     /// Knows nobody yet. Views for several groups share what they know.
     pub fn new(me: &'static str, tokens: Arc<ServiceTokens>, client: reqwest::Client) -> Self {
-        Self { me, tokens, client, known: Arc::default() }
+        Self { me, tokens, admission: None, client, known: Arc::default() }
+    }
+
+    /// The same peers, whose apps are entered with this, if with anything.
+    pub fn admitted_by(self, admission: Option<Arc<dyn Admission>>) -> Self {
+        Self { admission, ..self }
     }
 
     /// The same peers, seen by another group.
     pub fn seen_by(&self, me: &'static str) -> Self {
-        Self { me, tokens: self.tokens.clone(), client: self.client.clone(), known: self.known.clone() }
+        Self {
+            me,
+            tokens: self.tokens.clone(),
+            admission: self.admission.clone(),
+            client: self.client.clone(),
+            known: self.known.clone(),
+        }
     }
 
     /// Tells where a group is.
@@ -147,8 +167,18 @@ impl Peers {
         body: Option<&Value>,
     ) -> Result<PeerAnswer, Failure> {
         let token = self.tokens.issue(self.me, group, acting)?;
-        let mut request =
-            self.client.request(method, format!("{address}{path}")).bearer_auth(token).timeout(TIMEOUT);
+        let request = self.client.request(method, format!("{address}{path}")).timeout(TIMEOUT);
+        // The door takes `Authorization` for itself, as it does from the gateway.
+        let mut request = match &self.admission {
+            Some(door) => {
+                let ticket = door.token().await.map_err(|failure| {
+                    tracing::warn!(peer.group = group, cause = %failure, "nothing lets this call in");
+                    away(group)
+                })?;
+                request.bearer_auth(ticket).header(ASSERTION, format!("Bearer {token}"))
+            }
+            None => request.bearer_auth(token),
+        };
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -180,4 +210,64 @@ fn failed(group: &str) -> Failure {
         coder_core::Code::UpstreamFailed,
         format!("The `{group}` service failed; try again shortly."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::any;
+    use coder_core::Ambient;
+    use http::HeaderMap;
+    use http::header::AUTHORIZATION;
+    use tokio::sync::mpsc;
+
+    #[derive(Debug)]
+    struct Door(Option<&'static str>);
+
+    #[async_trait]
+    impl Admission for Door {
+        async fn token(&self) -> Result<String, Failure> {
+            self.0.map(str::to_owned).ok_or_else(|| Failure::internal("no identity"))
+        }
+    }
+
+    /// Calls a group that is elsewhere; gives the answer, and `Authorization` and [`ASSERTION`] as they arrive.
+    async fn called(door: Option<Door>) -> (Result<PeerAnswer, Failure>, Option<[Option<String>; 2]>) {
+        let (seen, mut arrived) = mpsc::channel(1);
+        let router = Router::new().fallback(any(move |headers: HeaderMap| {
+            let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
+            seen.try_send([header(AUTHORIZATION.as_str()), header(ASSERTION)]).ok();
+            std::future::ready("{}")
+        }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let tokens = Arc::new(ServiceTokens::new(Ambient::system(), &[7; 32]));
+        let door = door.map(|door| Arc::new(door) as Arc<dyn Admission>);
+        let peers = Peers::new("platform", tokens, reqwest::Client::new()).admitted_by(door).seen_by("auth");
+        peers.register("users", Peer::Remote(address));
+        let answer = peers.call("users", Method::GET, "/anything", None).await;
+        (answer, arrived.try_recv().ok())
+    }
+
+    #[tokio::test]
+    async fn a_door_takes_the_place_of_the_service_token() {
+        let (answer, open) = called(None).await;
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
+        let [Some(token), None] = open.unwrap() else { panic!("no service token alone") };
+        assert!(token.strip_prefix("Bearer ").is_some_and(ServiceTokens::is_service_token), "{token}");
+
+        let (answer, closed) = called(Some(Door(Some("of-the-app")))).await;
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
+        let [Some(ticket), Some(token)] = closed.unwrap() else { panic!("not both") };
+        assert_eq!(ticket, "Bearer of-the-app");
+        assert!(token.strip_prefix("Bearer ").is_some_and(ServiceTokens::is_service_token), "{token}");
+    }
+
+    #[tokio::test]
+    async fn without_a_ticket_nobody_is_called() {
+        let (answer, seen) = called(Some(Door(None))).await;
+        assert_eq!(answer.unwrap_err().code(), Some(coder_core::Code::Unavailable));
+        assert_eq!(seen, None);
+    }
 }

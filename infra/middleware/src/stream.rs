@@ -77,7 +77,8 @@ impl EventStream {
 impl Answer for EventStream {
     fn describe(operation: &mut OperationDescription) {
         let example = json!("id: 1\nevent: counts\ndata: {}\n\n");
-        let body = Some(("text/event-stream", json!({"type": "string"}), example));
+        let schema = json!({"title": "EventStream", "type": "string"});
+        let body = Some(("text/event-stream", schema, example));
         let description = "A stream of Server-Sent Events; it ends after 200 seconds.";
         operation.answers.push(AnswerDescription { status: 200, description, body, headers: &[] });
     }
@@ -110,8 +111,9 @@ pub struct Download {
 
 impl Answer for Download {
     fn describe(operation: &mut OperationDescription) {
-        let schema = json!({"type": "string", "format": "binary"});
-        let body = Some(("application/octet-stream", schema, json!("…")));
+        let schema = json!({"title": "File", "type": "string", "format": "binary"});
+        // Which type it is depends on the file.
+        let body = Some(("*/*", schema, json!("…")));
         let headers: &[&str] = &["Content-Disposition"];
         operation.answers.push(AnswerDescription { status: 200, description: "The file.", body, headers });
     }

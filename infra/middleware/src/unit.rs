@@ -12,6 +12,9 @@ use crate::answer::Answer;
 use crate::chain::Authentication;
 use crate::request::RequestContext;
 
+/// The longest idempotency key, in bytes.
+pub const KEY_BYTES: usize = 128;
+
 /// An open unit of work.
 #[derive(Debug)]
 #[must_use = "nothing is written before `commit`"]
@@ -126,7 +129,8 @@ impl Unit {
     }
 }
 
-fn key(context: &RequestContext) -> Result<Option<Key>, Failure> {
+/// The idempotency key that the request carries, if its operation takes one; a key that cannot be one is refused.
+pub fn sent_key(context: &RequestContext) -> Result<Option<&str>, Failure> {
     let operation = context.operation();
     if operation.method != http::Method::POST || operation.never_kept {
         return Ok(None);
@@ -135,16 +139,20 @@ fn key(context: &RequestContext) -> Result<Option<Key>, Failure> {
     let text = key
         .to_str()
         .ok()
-        .filter(|text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()));
-    let Some(text) = text else {
-        let detail = "`Idempotency-Key` is 1 to 128 visible ASCII characters.";
-        return Err(Failure::problem(Code::InvalidHeader, detail));
-    };
+        .filter(|text| (1..=KEY_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()));
+    text.map(Some).ok_or_else(|| {
+        let detail = format!("`Idempotency-Key` is 1 to {KEY_BYTES} visible ASCII characters.");
+        Failure::problem(Code::InvalidHeader, detail)
+    })
+}
+
+fn key(context: &RequestContext) -> Result<Option<Key>, Failure> {
+    let Some(text) = sent_key(context)? else { return Ok(None) };
     let caller = match context.authentication() {
         Authentication::Verified(caller) => caller.key(),
         _ => "anonymous".to_owned(),
     };
-    let scope = format!("{caller} {}", operation.id);
+    let scope = format!("{caller} {}", context.operation().id);
     Ok(Some(Key { record_id: idempotency::record_id(&scope, text), request_mac: request_mac(context) }))
 }
 

@@ -69,6 +69,15 @@ pub struct Platform {
 impl Platform {
     /// Listens, opens the providers, starts the groups. Returns once requests are answered.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_on(options, Providers::open).await
+    }
+
+    /// The same on providers that are opened otherwise. They have to have the embedded broker, which is the one that
+    /// the local host delivers from.
+    pub async fn start_on(
+        options: Options,
+        open: impl FnOnce(Settings, Ambient) -> Result<Providers, StartError>,
+    ) -> Result<Self, StartError> {
         let Options { mut settings, ambient, groups, only } = options;
         check_only(&only, &groups)?;
         let groups: Vec<Group> =
@@ -81,7 +90,7 @@ impl Platform {
         let address = listener.local_addr().map_err(|error| StartError::Other(error.to_string()))?;
         follow_port(&mut settings, address);
         let declared = Declared::of(&groups, &settings);
-        let providers = Providers::open(settings, ambient.clone())?;
+        let providers = open(settings, ambient.clone())?;
         let broker = providers.local.as_ref().ok_or(StartError::NotLocal)?.broker.clone();
 
         let (store, publisher) = (providers.store.clone(), providers.publisher.clone());
@@ -285,7 +294,9 @@ async fn expire(assembly: Arc<Assembly>) {
     loop {
         pause.tick().await;
         let Some(local) = &assembly.providers.local else { return };
-        if let Err(error) = local.store.sweep().await {
+        if let Some(store) = &local.store
+            && let Err(error) = store.sweep().await
+        {
             tracing::warn!(cause = %error, "expired documents could not be removed");
         }
         if let Err(error) = local.broker.sweep().await {

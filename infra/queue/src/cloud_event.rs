@@ -52,7 +52,7 @@ fn fault_of(name: &str, text: &str) -> Option<(&'static str, String)> {
     }
     match name {
         "specversion" if text != "1.0" => Some(("invalid_value", "Only version 1.0 is understood.".into())),
-        "time" if text.parse::<Timestamp>().is_err() => {
+        "time" if !is_rfc_3339(text) || text.parse::<Timestamp>().is_err() => {
             Some(("invalid_format", "The attribute is no RFC 3339 time.".into()))
         }
         "organizationid" if text != "platform" && text.parse::<OrganizationId>().is_err() => {
@@ -60,6 +60,26 @@ fn fault_of(name: &str, text: &str) -> Option<(&'static str, String)> {
         }
         _ => None,
     }
+}
+
+/// Whether a text has the form of RFC 3339, section 5.6. The parser of times takes further ones, such as a space for the
+/// `T` or a zone in brackets, which other readers of the event refuse.
+fn is_rfc_3339(text: &str) -> bool {
+    let like = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                b'+' => matches!(byte, b'+' | b'-'),
+                _ => byte.eq_ignore_ascii_case(&wanted),
+            })
+    };
+    let Some((time, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let fraction = rest.len() - zone.len();
+    like(time, "0000-00-00T00:00:00") && fraction != 1 && (like(zone, "Z") || like(zone, "+00:00"))
 }
 
 /// Whether a pattern covers an event type: segments are equal or `*`; a last `*` covers all that follow.
@@ -113,6 +133,31 @@ mod tests {
         let mut long = good();
         long["id"] = json!("é".repeat(257));
         assert_eq!(faults(&long)[0].code, "too_long");
+    }
+
+    #[test]
+    fn a_time_has_the_one_form_that_everybody_reads() {
+        let fits = |time: &str| {
+            let mut event = good();
+            event["time"] = json!(time);
+            faults(&event).is_empty()
+        };
+        for time in ["2026-01-05T12:00:00Z", "2026-01-05t12:00:00.25z", "2026-01-05T12:00:00.1-02:30"] {
+            assert!(fits(time), "{time}");
+        }
+        for time in [
+            "2026-01-05 12:00:00Z",
+            "20260105T120000Z",
+            "2026-01-05T12:00Z",
+            "2026-01-05T12:00:00",
+            "2026-01-05T12:00:00.Z",
+            "2026-01-05T12:00:00+01",
+            "2026-01-05T12:00:00+01:00[Europe/Berlin]",
+            "2026-13-05T12:00:00Z",
+            "é026-01-05T12:00:00Z",
+        ] {
+            assert!(!fits(time), "{time}");
+        }
     }
 
     #[test]

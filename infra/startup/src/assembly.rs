@@ -55,7 +55,11 @@ impl Assembly {
             local.broker.subscribe(&subscriptions(&groups)).await.map_err(other)?;
         }
         let peers = Arc::new(peers(&providers)?);
-        let directory = Arc::new(Directory::new(providers.ambient.clone(), peers.clone()));
+        let directory = Directory::new(providers.ambient.clone(), peers.clone());
+        let directory = Arc::new(match &providers.cache {
+            Some(cache) => directory.sharing(cache.clone(), &providers.master),
+            None => directory,
+        });
         let outbox = Arc::new(PermissionWatch { next: outbox, directory: directory.clone() });
         let mut permissions: Vec<PermissionDeclaration> =
             groups.iter().flat_map(|group| group.permissions.iter().copied()).collect();
@@ -137,9 +141,12 @@ fn peers(providers: &Providers) -> Result<Peers, StartError> {
         .build()
         .map_err(|error| StartError::Other(format!("the HTTP client cannot be made: {error}")))?;
     let tokens = Arc::new(service_tokens(providers));
-    let peers = Peers::new("platform", tokens, client);
-    for group in ["auth", "users"] {
-        let address = providers.settings.upstreams.get(group).unwrap_or(&providers.settings.public_url);
+    let peers = Peers::new("platform", tokens, client).admitted_by(providers.admission.clone());
+    let settings = &providers.settings;
+    // Every process asks these two, behind the gateway if nothing else is known.
+    let asked = ["auth", "users"].map(|group| (group, &settings.public_url));
+    let named = settings.upstreams.iter().map(|(group, address)| (group.as_str(), address));
+    for (group, address) in asked.into_iter().chain(named) {
         peers.register(group, Peer::Remote(address.as_str().trim_end_matches('/').to_owned()));
     }
     Ok(peers)

@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use coder_cache::Revocations;
+use coder_cache::{Cache as SharedCache, Revocations};
 use coder_core::{
     Ambient, Caller, Credential, Failure, OrganizationId, PermissionSet, Scope, SessionId, Timestamp, UserId,
 };
@@ -14,14 +15,17 @@ use coder_handler::Peers;
 use coder_middleware::chain::{ApiKeys, Identity};
 use coder_middleware::runtime::Authorizer;
 use coder_middleware::token::KeySource;
+use coder_vault::MasterKey;
 use http::Method;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::json;
 
-/// How long a resolved permission set is believed, in seconds.
-const PERMISSIONS_SECONDS: i64 = 60;
+use crate::shared_permissions::{Holder, Resolved, SharedPermissions};
+
+/// How long a resolved permission set is believed.
+const PERMISSIONS_HOLD: Duration = Duration::from_mins(1);
 
 /// Most permission sets kept.
 const PERMISSION_SETS: u64 = 50_000;
@@ -30,12 +34,15 @@ const PERMISSION_SETS: u64 = 50_000;
 pub struct Directory {
     ambient: Ambient,
     peers: Arc<Peers>,
-    sets: Cache<(OrganizationId, UserId, Scope), Resolved>,
+    sets: Cache<Holder, Kept>,
     generation: AtomicU64,
+    shared: Option<SharedPermissions>,
+    /// When permissions were last changed by this process, in milliseconds since 1970.
+    changed_at: AtomicI64,
 }
 
 #[derive(Debug, Clone)]
-struct Resolved {
+struct Kept {
     set: Arc<PermissionSet>,
     until: Timestamp,
     generation: u64,
@@ -50,12 +57,26 @@ impl fmt::Debug for Directory {
 impl Directory {
     /// A directory that has asked nothing yet.
     pub fn new(ambient: Ambient, peers: Arc<Peers>) -> Self {
-        Self { ambient, peers, sets: Cache::new(PERMISSION_SETS), generation: AtomicU64::new(0) }
+        Self {
+            ambient,
+            peers,
+            sets: Cache::new(PERMISSION_SETS),
+            generation: AtomicU64::new(0),
+            shared: None,
+            changed_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// The same, which tells other processes what it has asked, and is told by them.
+    pub(crate) fn sharing(self, cache: Arc<dyn SharedCache>, master: &MasterKey) -> Self {
+        let shared = Some(SharedPermissions::new(cache, master, self.ambient.clone()));
+        Self { shared, ..self }
     }
 
     /// Forgets all resolved permissions, because some have changed. What is being asked at this moment is not
     /// kept either.
     pub fn forget_permissions(&self) {
+        self.changed_at.store(self.ambient.now().as_millisecond(), Ordering::SeqCst);
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.sets.invalidate_all();
     }
@@ -164,6 +185,28 @@ struct Permissions {
     permissions: PermissionSet,
 }
 
+impl Directory {
+    /// What another process was told, or what `users` says.
+    async fn resolve(&self, holder: &Holder, now: Timestamp) -> Result<Resolved, Failure> {
+        if let Some(shared) = &self.shared {
+            let changed_at = self.changed_at.load(Ordering::SeqCst);
+            let changed_at = Timestamp::from_millisecond(changed_at).unwrap_or(Timestamp::MIN);
+            if let Some(found) = shared.find(holder, PERMISSIONS_HOLD, changed_at).await {
+                return Ok(found);
+            }
+        }
+        let (organization_id, user_id, scope) = holder;
+        let body = json!({"organizationId": organization_id, "userId": user_id, "scope": scope});
+        let answer = self.peers.call("users", Method::POST, "/internal/permissions", Some(&body)).await?;
+        let Permissions { permissions } = answer.success("users")?;
+        let resolved = Resolved { permissions, resolved_at: now };
+        if let Some(shared) = &self.shared {
+            shared.tell(holder, &resolved, PERMISSIONS_HOLD).await;
+        }
+        Ok(resolved)
+    }
+}
+
 #[async_trait]
 impl Authorizer for Directory {
     async fn permissions(
@@ -181,11 +224,10 @@ impl Authorizer for Directory {
         {
             return Ok(known.set);
         }
-        let body = json!({"organizationId": organization_id, "userId": user_id, "scope": scope});
-        let answer = self.peers.call("users", Method::POST, "/internal/permissions", Some(&body)).await?;
-        let set = Arc::new(answer.success::<Permissions>("users")?.permissions);
-        let until = self.ambient.after(PERMISSIONS_SECONDS);
-        self.sets.insert(key, Resolved { set: set.clone(), until, generation });
+        let Resolved { permissions, resolved_at } = self.resolve(&key, now).await?;
+        let set = Arc::new(permissions);
+        let until = resolved_at.saturating_add(PERMISSIONS_HOLD).unwrap_or(Timestamp::MIN);
+        self.sets.insert(key, Kept { set: set.clone(), until, generation });
         Ok(set)
     }
 }

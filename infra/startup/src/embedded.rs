@@ -29,8 +29,10 @@ pub(crate) fn open(settings: Settings, ambient: Ambient) -> Result<Providers, St
     let documents: Arc<dyn DocumentStore> = store.clone();
     let master = master_key(&settings, &ambient)?;
     Ok(Providers {
+        admission: None,
         limiter: Arc::new(MemoryLimiter::new(ambient.clone())),
         revocations: Arc::new(Revocations::new(ambient.clone())),
+        cache: None,
         relay: Arc::new(Relay::none()),
         publisher: Arc::new(Counted { next: broker.clone(), metrics: metrics.clone() }),
         metrics,
@@ -39,7 +41,7 @@ pub(crate) fn open(settings: Settings, ambient: Ambient) -> Result<Providers, St
         vault: vault(&settings, &master, &ambient),
         master,
         settings: Arc::new(settings),
-        local: Some(Local { store, broker }),
+        local: Some(Local { store: Some(store), broker }),
         ambient,
     })
 }

@@ -6,7 +6,7 @@
 
 pub mod assembly;
 #[cfg(feature = "azure")]
-mod azure;
+pub mod azure;
 mod catalogue;
 pub mod directory;
 mod embedded;
@@ -14,6 +14,7 @@ pub mod handler;
 pub mod outbox;
 pub mod providers;
 pub mod relay;
+mod shared_permissions;
 
 pub use assembly::Assembly;
 pub use providers::{Local, Providers, StartError};

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use coder_cache::{RateLimiter, Revocations};
+use coder_cache::{Cache, RateLimiter, Revocations};
 use coder_config::{Provider, Settings};
 use coder_core::Ambient;
 use coder_database::DocumentStore;
 use coder_embedded::{OpenError, SqliteBroker, SqliteStore};
-use coder_handler::Health;
+use coder_handler::{Admission, Health};
 use coder_queue::Publisher;
 use coder_telemetry::Metrics;
 use coder_vault::{KeyVault, MasterKey};
@@ -32,6 +32,8 @@ pub struct Providers {
     pub vault: Arc<dyn KeyVault>,
     /// Token buckets.
     pub limiter: Arc<dyn RateLimiter>,
+    /// What processes tell each other for a short while, where there are several.
+    pub cache: Option<Arc<dyn Cache>>,
     /// What has been revoked.
     pub revocations: Arc<Revocations>,
     /// Carries revocations to other processes.
@@ -40,6 +42,8 @@ pub struct Providers {
     pub metrics: Metrics,
     /// Whether the services behind all this answer.
     pub health: Arc<Health>,
+    /// What lets calls into the apps of other groups, where those are closed to everybody else.
+    pub admission: Option<Arc<dyn Admission>>,
     /// What only the embedded providers have; `None` in the cloud.
     pub local: Option<Local>,
 }
@@ -47,8 +51,8 @@ pub struct Providers {
 /// The embedded providers themselves, for what the cloud does without being asked.
 #[derive(Debug, Clone)]
 pub struct Local {
-    /// The store, for its sweep.
-    pub store: Arc<SqliteStore>,
+    /// The store, for its sweep; `None` where another keeps the documents.
+    pub store: Option<Arc<SqliteStore>>,
     /// The broker, for whoever delivers its messages.
     pub broker: Arc<SqliteBroker>,
 }

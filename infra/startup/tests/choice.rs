@@ -44,6 +44,20 @@ fn some_services_of_the_cloud_are_refused_by_name() {
     }
 }
 
+#[test]
+fn with_one_service_all_the_others_are_named_with_what_they_are_for() {
+    let map = BTreeMap::from([("CODER_REDIS_HOST".to_owned(), "coder.region.redis.azure.net".to_owned())]);
+    let error = Settings::from_map(&map).unwrap_err();
+    let named: Vec<(&str, bool)> = error
+        .faults
+        .iter()
+        .map(|fault| (fault.name.as_str(), fault.problem.contains("`CODER_REDIS_HOST` is. It means: ")))
+        .collect();
+    let others =
+        ["CODER_COSMOS_ENDPOINT", "CODER_SERVICEBUS_NAMESPACE", "CODER_KEYVAULT_URL", "AZURE_CLIENT_ID"];
+    assert_eq!(named, others.map(|name| (name, true)));
+}
+
 #[cfg(not(feature = "azure"))]
 #[test]
 fn the_cloud_is_refused_by_a_program_without_it() {

@@ -141,6 +141,12 @@ struct JobLabels {
     outcome: JobOutcome,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    status: u32,
+    sub_status: u32,
+}
+
 #[derive(Debug)]
 struct Families {
     registry: Registry,
@@ -159,7 +165,7 @@ struct Families {
     circuits: Family<GroupLabels, Gauge>,
     replays: Family<GroupLabels, Counter>,
     store_units: Counter<f64, AtomicU64>,
-    store_throttled: Counter,
+    store_failures: Family<StoreLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -188,7 +194,7 @@ impl Metrics {
             circuits: Family::default(),
             replays: Family::default(),
             store_units: Counter::default(),
-            store_throttled: Counter::default(),
+            store_failures: Family::default(),
         };
         families.register();
         Self(Arc::new(families))
@@ -263,13 +269,17 @@ impl Metrics {
         self.0.replays.get_or_create(&GroupLabels { group }).inc();
     }
 
-    /// An operation of the document store cost so many request units; `throttled` if the store was too busy for it.
-    pub fn store_operation(&self, request_units: f64, throttled: bool) {
+    /// An operation of the document store cost so many request units.
+    pub fn store_operation(&self, request_units: f64) {
         // A counter takes no negative number, and no cost is one.
         self.0.store_units.inc_by(request_units.max(0.0));
-        if throttled {
-            self.0.store_throttled.inc();
-        }
+    }
+
+    /// The document store failed at an operation, and said so by its status and what it adds to that. Both are the
+    /// service's own, from a list of a few dozen.
+    pub fn store_failure(&self, status: u16, sub_status: Option<u32>) {
+        let labels = StoreLabels { status: status.into(), sub_status: sub_status.unwrap_or_default() };
+        self.0.store_failures.get_or_create(&labels).inc();
     }
 
     /// All metrics as text; see [`METRICS_CONTENT_TYPE`].
@@ -311,8 +321,8 @@ impl Families {
         registry.register("idempotent_replays", about, self.replays.clone());
         let about = "Request units that the document store charged";
         registry.register("store_request_units", about, self.store_units.clone());
-        let about = "Operations that the document store was too busy for";
-        registry.register("store_throttled", about, self.store_throttled.clone());
+        let about = "Operations that the document store failed at, being too busy among them";
+        registry.register("store_failures", about, self.store_failures.clone());
     }
 }
 

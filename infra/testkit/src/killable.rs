@@ -33,7 +33,7 @@ impl MovedClock {
         Self(Arc::new(AtomicI64::new(distance)))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, or back by less than nothing.
     pub fn advance(&self, by: SignedDuration) {
         let milliseconds = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(milliseconds, Ordering::SeqCst);
@@ -72,13 +72,25 @@ pub struct KillablePlatform {
 impl KillablePlatform {
     /// Starts a binary whose `main` is [`run`] on the data in `directory`, and waits until it answers requests.
     pub fn start(executable: &str, directory: &Path, clock: &MovedClock, operators: &[UserId]) -> Self {
+        Self::start_with(executable, directory, clock, operators, &[])
+    }
+
+    /// The same with groups that are at addresses of their own.
+    pub fn start_with(
+        executable: &str,
+        directory: &Path,
+        clock: &MovedClock,
+        operators: &[UserId],
+        upstreams: &[(&str, &str)],
+    ) -> Self {
         let log = OpenOptions::new().create(true).append(true).open(directory.join(LOG));
         let log = log.unwrap_or_else(|error| panic!("no file for the log: {error}"));
-        let operators: Vec<String> = operators.iter().map(ToString::to_string).collect();
+        let operators = operators.iter().map(ToString::to_string);
+        let upstreams = upstreams.iter().map(|(group, url)| format!("{group}={url}"));
         let child = Command::new(executable)
             .arg(directory)
             .arg(clock.distance().to_string())
-            .args(operators)
+            .args(operators.chain(upstreams))
             .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -97,6 +109,22 @@ impl KillablePlatform {
     /// A client without a credential.
     pub fn nobody(&self) -> Client {
         Client::nobody(&self.url, platform::client())
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sets the clock forward or back at once, in the middle of whatever is under way.
+    pub fn jump(&mut self, by: SignedDuration) {
+        self.order(&format!("jump {}", by.as_secs()));
+        self.clock.advance(by);
     }
 
     /// `SIGKILL`: nothing is finished and nothing is cleaned up.
@@ -149,10 +177,16 @@ pub async fn run(mut arguments: impl Iterator<Item = String>) {
     else {
         panic!("a data directory and a distance from the machine's clock are wanted")
     };
-    let operators: Result<BTreeSet<UserId>, _> = arguments.map(|id| id.parse()).collect();
+    let (upstreams, operators): (Vec<String>, Vec<String>) = arguments.partition(|one| one.contains('='));
+    let operators: Result<BTreeSet<UserId>, _> = operators.iter().map(|id| id.parse()).collect();
     let operators = operators.unwrap_or_else(|error| panic!("no user id: {error}"));
+    let upstreams = upstreams.iter().filter_map(|one| {
+        let (group, url) = one.split_once('=')?;
+        Some((group.to_owned(), url.parse().ok()?))
+    });
     let settings = Settings {
         operators,
+        upstreams: upstreams.collect(),
         log_level: "debug".to_owned(),
         // Tokens name their issuer, which follows the port unless it is set.
         public_url: url::Url::parse("http://coder.example.com")
@@ -181,6 +215,8 @@ async fn obey(running: &Platform, clock: &MovedClock) {
         let Ok(Some(Ok(line))) = line else { return };
         if let Some(seconds) = line.strip_prefix("advance ").and_then(|text| text.parse().ok()) {
             platform::advance(running, || clock.advance(SignedDuration::from_secs(seconds))).await;
+        } else if let Some(seconds) = line.strip_prefix("jump ").and_then(|text| text.parse().ok()) {
+            clock.advance(SignedDuration::from_secs(seconds));
         } else {
             running.settle().await;
         }

@@ -16,7 +16,7 @@ pub mod team;
 
 pub use client::{Client, Reply};
 pub use killable::{KillablePlatform, MovedClock};
-pub use platform::TestPlatform;
+pub use platform::{Opening, TestPlatform};
 pub use process::HandlerProcess;
 pub use stream::{LiveStream, SentEvent};
 pub use team::Team;

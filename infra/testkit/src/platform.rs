@@ -1,12 +1,15 @@
 //! A whole platform for one test.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coder_config::Settings;
 use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
 use coder_platform::{Options, Platform, route_groups};
+use coder_startup::{Providers, StartError};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
@@ -15,6 +18,32 @@ use crate::client::Client;
 /// When every test begins: a Monday at noon, away from any timer's slot.
 const START: &str = "2026-01-05T12:01:00Z";
 
+/// How a process opens its providers: [`Providers::open`], or something that has the place of it. What is kept across
+/// restarts is the function's own.
+#[derive(Clone)]
+pub struct Opening(Arc<dyn Fn(Settings, Ambient) -> Result<Providers, StartError> + Send + Sync>);
+
+impl Opening {
+    /// By this function.
+    pub fn by(
+        open: impl Fn(Settings, Ambient) -> Result<Providers, StartError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(open))
+    }
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self::by(Providers::open)
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Opening")
+    }
+}
+
 /// A platform on a free port with a data directory of its own.
 #[derive(Debug)]
 pub struct TestPlatform {
@@ -22,6 +51,7 @@ pub struct TestPlatform {
     pub platform: Platform,
     /// Moves the platform's time.
     pub clock: ManualClock,
+    opening: Opening,
     settings: Settings,
     directory: TempDir,
     http: reqwest::Client,
@@ -35,13 +65,18 @@ impl TestPlatform {
 
     /// Starts with changed settings.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_on(Opening::default(), change).await
+    }
+
+    /// The same on other providers than the embedded ones.
+    pub async fn start_on(opening: Opening, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = match tempfile::tempdir() {
             Ok(directory) => directory,
             Err(error) => panic!("no directory: {error}"),
         };
         let mut settings = settings(directory.path());
         change(&mut settings);
-        Self::start_in(directory, ManualClock::at(start()), settings).await
+        Self::start_in(directory, ManualClock::at(start()), opening, settings).await
     }
 
     /// Stops, and starts again with the same data directory, clock and settings, on another free port. Access
@@ -52,21 +87,21 @@ impl TestPlatform {
 
     /// The same with changed settings.
     pub async fn restart_with(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let Self { platform, clock, mut settings, directory, .. } = self;
+        let Self { platform, clock, opening, mut settings, directory, .. } = self;
         platform.stop().await;
         change(&mut settings);
-        Self::start_in(directory, clock, settings).await
+        Self::start_in(directory, clock, opening, settings).await
     }
 
-    async fn start_in(directory: TempDir, clock: ManualClock, settings: Settings) -> Self {
-        let platform = process(&settings, &clock).await;
+    async fn start_in(directory: TempDir, clock: ManualClock, opening: Opening, settings: Settings) -> Self {
+        let platform = process(&opening, &settings, &clock).await;
         install_signing_key(&platform).await;
-        Self { platform, clock, settings, directory, http: client() }
+        Self { platform, clock, opening, settings, directory, http: client() }
     }
 
     /// Another process with the same data directory, clock and settings, on a port of its own.
     pub async fn beside(&self) -> Platform {
-        process(&self.settings, &self.clock).await
+        process(&self.opening, &self.settings, &self.clock).await
     }
 
     /// A client without a credential.
@@ -92,11 +127,11 @@ impl TestPlatform {
 }
 
 /// A platform as one process runs it.
-async fn process(settings: &Settings, clock: &ManualClock) -> Platform {
+async fn process(opening: &Opening, settings: &Settings, clock: &ManualClock) -> Platform {
     let ambient = Ambient::new(clock.clone(), OsEntropy);
     let (settings, groups) = (settings.clone(), route_groups());
     let options = Options { settings, ambient, groups, only: BTreeSet::new() };
-    match Platform::start(options).await {
+    match Platform::start_on(options, |settings, ambient| (opening.0)(settings, ambient)).await {
         Ok(platform) => platform,
         Err(error) => panic!("the platform does not start: {error}"),
     }

@@ -72,14 +72,18 @@ pub(crate) async fn retain(logging: Logging, run: Invocation) -> Result<()> {
 
 /// Verifies what the last day brought, and one older month, of every chain.
 pub(crate) async fn verify_daily(logging: Logging, run: Invocation) -> Result<()> {
-    let trails = logging.trails(&run.job, None).await?;
+    let trails = logging.begun(&run.job).await?;
     let (logging, run) = (&logging, &run);
     each(trails, |trail| async move {
         let heads = logging.heads_of(trail).await?;
-        let Some(last) = heads.last().map(|head| head.data.last_seq) else { return Ok(()) };
+        let last = logging.last_due(trail).await?;
+        if last == 0 {
+            return Ok(());
+        }
         let day = first_of_last_day(logging, trail, &heads).await?;
         verify_and_tell(logging, run, trail, day, last).await?;
-        let older: Vec<_> = heads.iter().filter(|head| head.data.last_seq < day).collect();
+        let older: Vec<_> =
+            heads.iter().filter(|head| head.data.count > 0 && head.data.last_seq < day).collect();
         if !older.is_empty() {
             let dice = u64::from_be_bytes(logging.runtime.ambient.random::<8>());
             let at = usize::try_from(dice % older.len() as u64).unwrap_or(0);

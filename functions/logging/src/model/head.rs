@@ -27,6 +27,9 @@ pub struct Head {
     pub first_prev_hash: String,
     /// Nothing can be added any more: the next month has begun.
     pub closed: bool,
+    /// The month that follows a closed one; settled with the closing, so that it is the same for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_month: Option<Month>,
 }
 
 impl Head {
@@ -86,4 +89,20 @@ impl Purged {
 
 impl Entity for Purged {
     const TYPE: &'static str = "purged";
+}
+
+/// In which month a chain begins; settled by whoever creates this first, so that it begins once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// The month.
+    pub month: Month,
+}
+
+impl Beginning {
+    /// The id in each chain's settings.
+    pub const ID: &'static str = "beginning";
+}
+
+impl Entity for Beginning {
+    const TYPE: &'static str = "beginning";
 }

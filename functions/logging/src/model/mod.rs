@@ -8,7 +8,7 @@
 //! | segment | `config` | `segment:<month>` |
 //! | retention-policy, alert-rule, alert, export, verification, erasure | `config` | a UUID |
 //! | audit-settings | `config` | `settings` |
-//! | alert-position, alert-cooldown, purged | `config` | bookkeeping, see there |
+//! | alert-position, alert-cooldown, beginning, purged | `config` | bookkeeping, see there |
 //! | chunk | `file-<name>` | `chunk:<number>` |
 //! | public-key | `config` of the platform | the key's `kid` |
 
@@ -27,7 +27,7 @@ pub use alert::{Alert, AlertCooldown, AlertPosition, AlertRule, AlertState, Grou
 pub use checkpoint::{Checkpoint, PublicKey};
 pub use entry::{ActorType, Category, Entry, EntryActor, EntryChange, Erased, Outcome, Severity};
 pub use export::{Chunk, Export, ExportFormat, ExportStatus};
-pub use head::{Head, Purged, Segment};
+pub use head::{Beginning, Head, Purged, Segment};
 pub use ids::{
     AlertId, CheckpointId, EntryId, ErasureId, ExportId, PolicyId, RuleId, VerificationId, derived,
 };

@@ -3,10 +3,12 @@
 use coder_core::{Code, Failure, Problem, ProjectId, Result, Scope, TeamId, Timestamp};
 use coder_database::{Filter, Record};
 use coder_handler::Routes;
+use coder_middleware::token::Acting;
 use coder_middleware::{Access as _, Allowed, Example, Json, PageOf, Paths, Query, SignedIn, State};
+use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::entries::paged;
 use crate::catalogue::{EntryInspect, HistoryRead};
@@ -193,6 +195,28 @@ async fn readable(who: &Allowed<HistoryRead>, kind: &str, id: &str) -> Result<Ve
     }
 }
 
+/// Hides what its own group hides from the caller although they may read such things: a person's own secrets.
+async fn shown_by_its_group(
+    logging: &Logging,
+    who: &Allowed<HistoryRead>,
+    kind: &str,
+    id: &str,
+) -> Result<()> {
+    if kind != "secret" {
+        return Ok(());
+    }
+    let absent = || Failure::from(Problem::not_found("resource"));
+    let id = coder_core::id::parse(id).map_err(|_| absent())?;
+    let acting = Acting { organization_id: who.organization_id, user_id: Some(who.user_id) };
+    let path = format!("/{id}");
+    let answer = logging.peers.call_for(Some(acting), "secrets", Method::GET, &path, None).await?;
+    if answer.status.is_client_error() {
+        Err(absent())
+    } else {
+        answer.success::<Value>("secrets").map(|_| ())
+    }
+}
+
 async fn history(
     State(logging): State<Logging>,
     who: Allowed<HistoryRead>,
@@ -200,6 +224,7 @@ async fn history(
     Query(query): Query<HistoryQuery>,
 ) -> Result<Json<PageOf<HistoryItem>>> {
     let groups = readable(&who, &kind, &id).await?;
+    shown_by_its_group(&logging, &who, &kind, &id).await?;
     let filter = EntryFilter {
         resource_type: Some(kind.clone()),
         resource_id: Some(id.clone()),

@@ -87,7 +87,7 @@ async fn verify(
     Body(range): Body<VerifyRange>,
 ) -> Result<Verified> {
     let trail = Trail::Organization(who.organization_id);
-    let last = logging.last_seq(trail).await?;
+    let last = logging.last_due(trail).await?;
     let (from, to) = (range.from_seq, range.to_seq.unwrap_or(last).min(last));
     if range.to_seq.is_some_and(|to| to < from) {
         return Err(Problem::fault("/toSeq", "too_small", "`toSeq` comes before `fromSeq`.").into());

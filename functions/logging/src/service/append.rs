@@ -2,25 +2,26 @@
 //!
 //! The head is replaced under its tag in the batch of the entries, so of two processes that append to one chain the
 //! second starts again from what the first wrote. An entry's bucket is the month of its receipt. When a month is
-//! over, its head is closed under its tag first, and only then is the new one made from it: numbers stay contiguous
-//! over months, and nothing is added to a closed month even by a process whose clock is behind.
+//! over, its head is closed under its tag first, and only then is the new one made from it (the module `position`):
+//! numbers stay contiguous over months, and nothing is added to a closed month even by a process whose clock is
+//! behind.
 //!
 //! A repeated event is found by the id of its entry, which is made from the event's id: in the open month by the
 //! store itself, in the month before by a look, which is safe because that month is closed. A repeat that comes more
 //! than a month late is another entry; brokers give up after two weeks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use coder_core::{Code, Failure, Problem, Result};
-use coder_database::{Direction, Query, Record};
 use futures_util::future::try_join_all;
 
 use super::Logging;
 use super::lane::Outcome;
-use crate::chain::{entry_hash, genesis, hex, payload_hash};
+use super::position::Position;
+use crate::chain::{entry_hash, hex, payload_hash};
 use crate::draft::Draft;
-use crate::model::{AuditSettings, Entry, EntryId, Head, Month, Purged, Trail};
+use crate::model::{AuditSettings, Entry, EntryId, Head, Month, Trail};
 use crate::redact::Redactor;
 
 /// How often a batch is tried against other writers.
@@ -40,19 +41,9 @@ pub struct Placed {
 /// What the one who writes remembers between batches.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    month: Option<Month>,
+    pub(super) month: Option<Month>,
     /// The rules of redaction, by the tag of the settings that they are of.
     redactor: Option<(Option<String>, Arc<Redactor>)>,
-}
-
-/// Where the chain goes on.
-struct Position {
-    month: Month,
-    /// The head that is replaced; none if the month begins.
-    head: Option<Record<Head>>,
-    previous_month: Option<Month>,
-    last_seq: u64,
-    last_hash: String,
 }
 
 /// A built batch.
@@ -137,51 +128,6 @@ impl Logging {
         Ok(redactor)
     }
 
-    /// Where the chain goes on; none if the organization was purged. Closes a month that is over.
-    async fn position(&self, trail: Trail, writer: &mut Writer) -> Result<Option<Position>> {
-        let now = Month::of(self.now());
-        let known = match writer.month {
-            Some(month) => self.heads.find(&trail.month(month), Head::ID).await?,
-            None => None,
-        };
-        let head = match known.filter(|head| !head.data.closed) {
-            Some(head) => Some(head),
-            None => self.latest_head(trail).await?,
-        };
-        let Some(head) = head else {
-            if self.purged.find(&trail.config(), Purged::ID).await?.is_some() {
-                return Ok(None);
-            }
-            writer.month = Some(now);
-            let last_hash = hex(&genesis(&trail.name()));
-            return Ok(Some(Position {
-                month: now,
-                head: None,
-                previous_month: None,
-                last_seq: 0,
-                last_hash,
-            }));
-        };
-        let Head { month, last_seq, last_hash, previous_month, closed, .. } = head.data.clone();
-        if !closed && now <= month {
-            writer.month = Some(month);
-            return Ok(Some(Position { month, head: Some(head), previous_month, last_seq, last_hash }));
-        }
-        if !closed {
-            let mut transaction = self.own_transaction(trail.month(month));
-            transaction.replace(&head, Head { closed: true, ..head.data.clone() })?;
-            self.commit_own(transaction).await?;
-        }
-        let next = now.max(month.next());
-        writer.month = Some(next);
-        Ok(Some(Position { month: next, head: None, previous_month: Some(month), last_seq, last_hash }))
-    }
-
-    async fn latest_head(&self, trail: Trail) -> Result<Option<Record<Head>>> {
-        let query = Query::new(None).order_by("month", Direction::Descending).limit(1);
-        Ok(self.heads.page(&trail.all(), &query).await?.0.into_iter().next())
-    }
-
     /// Which of the drafts are recorded in a month already.
     async fn recorded(
         &self,
@@ -191,12 +137,11 @@ impl Logging {
     ) -> Result<HashMap<String, Placed>> {
         let partition = trail.month(month);
         let found = try_join_all(drafts.iter().map(|draft| {
-            let (partition, id) = (&partition, EntryId::of_event(trail, month, &draft.event_id));
+            let (partition, id) = (&partition, EntryId::of_event(trail, month, &draft.repeat_key()));
             async move {
                 let found = self.entries.find(partition, &id.to_string()).await?;
-                Ok::<_, Failure>(found.map(|found| {
-                    (draft.event_id.clone(), Placed { id, seq: found.data.seq, repeated: true })
-                }))
+                let placed = |seq| (draft.repeat_key(), Placed { id, seq, repeated: true });
+                Ok::<_, Failure>(found.map(|found| placed(found.data.seq)))
             }
         }));
         Ok(found.await?.into_iter().flatten().collect())
@@ -214,17 +159,18 @@ impl Logging {
         let mut known = repeats.clone();
         let (mut entries, mut placed) = (Vec::new(), Vec::with_capacity(drafts.len()));
         for draft in drafts {
-            if let Some(before) = known.get(&draft.event_id) {
+            let repeat_key = draft.repeat_key();
+            if let Some(before) = known.get(&repeat_key) {
                 placed.push(*before);
                 continue;
             }
             last_seq += 1;
-            let id = EntryId::of_event(trail, position.month, &draft.event_id);
+            let id = EntryId::of_event(trail, position.month, &repeat_key);
             let entry = entry(draft, last_seq, received_at, &last_hash, &self.runtime.ambient.random::<16>());
             let entry = self.linked(trail, id, entry)?;
             last_hash.clone_from(&entry.hash);
             let place = Placed { id, seq: last_seq, repeated: false };
-            known.insert(draft.event_id.clone(), Placed { repeated: true, ..place });
+            known.insert(repeat_key, Placed { repeated: true, ..place });
             placed.push(place);
             entries.push((id, entry));
         }
@@ -240,6 +186,7 @@ impl Logging {
                 count: added,
                 first_prev_hash: position.last_hash.clone(),
                 closed: false,
+                next_month: None,
             },
         };
         Ok(Batch { head, entries, placed })
@@ -274,27 +221,6 @@ impl Logging {
             transaction.insert(&record)?;
         }
         self.commit_own(transaction).await
-    }
-
-    /// Distinct chains of this container that have entries, for jobs.
-    pub async fn trails(
-        &self,
-        job: &coder_database::PlatformJob,
-        filter: Option<coder_database::Filter>,
-    ) -> Result<Vec<Trail>> {
-        let mut query = Query::new(filter).limit(500);
-        let mut found = HashSet::new();
-        loop {
-            let (page, next) = self.heads.page_across(job, &query).await?;
-            found.extend(page.iter().map(|(partition, _)| Trail::of_partition(partition)));
-            match next {
-                Some(next) => query.continuation = Some(next),
-                None => break,
-            }
-        }
-        let mut trails: Vec<_> = found.into_iter().collect();
-        trails.sort_unstable();
-        Ok(trails)
     }
 }
 

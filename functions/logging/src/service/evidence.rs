@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Logging;
 use super::search::Search;
-use crate::chain::{Evidence, Verdict, verify};
+use crate::chain::{Evidence, Verdict, jws, verify};
 use crate::model::{CONTAINER, Trail, Verification, WorkStatus};
 
 /// Entries of a window; a checkpoint covers no more.
@@ -55,6 +55,23 @@ impl Logging {
             from = to.saturating_add(1);
         }
         Ok(whole)
+    }
+
+    /// The number of the last entry that there must be: what a checkpoint covers is missed, even where the head was
+    /// turned back together with the entries that were taken away.
+    pub async fn last_due(&self, trail: Trail) -> Result<u64> {
+        let (last, name) = (self.last_seq(trail).await?, trail.name());
+        let later = Filter::of_type("checkpoint").and(Filter::Gt("toSeq".into(), last.into()));
+        let later = self.stored(&trail.config(), later).await?;
+        if later.is_empty() {
+            return Ok(last);
+        }
+        let keys = self.public_keys().await?;
+        // Only what is signed counts: a number that anybody can write would have nothing verified to its end.
+        let signed = later.iter().filter_map(|one| jws::payload(one["signature"].as_str()?, &keys));
+        let covered =
+            signed.filter(|one| one["organizationId"] == name).filter_map(|one| one["toSeq"].as_u64());
+        Ok(covered.max().unwrap_or(0).max(last))
     }
 
     /// Every document that passes, as it is stored.

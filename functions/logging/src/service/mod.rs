@@ -12,6 +12,7 @@ pub mod files;
 pub mod filter;
 mod lane;
 pub mod policies;
+mod position;
 pub mod retention;
 pub mod rules;
 pub mod search;
@@ -26,8 +27,8 @@ use coder_handler::Peers;
 use coder_middleware::Runtime;
 
 use crate::model::{
-    Alert, AlertCooldown, AlertPosition, AlertRule, AuditSettings, CONTAINER, Checkpoint, Chunk, Entry,
-    Erasure, Export, Head, PublicKey, Purged, RetentionPolicy, Segment, Trail, Verification,
+    Alert, AlertCooldown, AlertPosition, AlertRule, AuditSettings, Beginning, CONTAINER, Checkpoint, Chunk,
+    Entry, Erasure, Export, Head, PublicKey, Purged, RetentionPolicy, Segment, Trail, Verification,
 };
 pub(crate) use access::caller;
 use lane::Lanes;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub verifications: Repository<Verification>,
     /// Erasures.
     pub erasures: Repository<Erasure>,
+    /// In which month each chain begins.
+    pub beginnings: Repository<Beginning>,
     /// Marks of purged organizations.
     pub purged: Repository<Purged>,
     lanes: Lanes,
@@ -104,6 +107,7 @@ impl Logging {
             settings: repository(&runtime),
             verifications: repository(&runtime),
             erasures: repository(&runtime),
+            beginnings: repository(&runtime),
             purged: repository(&runtime),
             lanes: Lanes::default(),
             runtime,

@@ -135,12 +135,17 @@ async fn check_for_people(
     input: &SendMessage,
 ) -> Result<()> {
     let mut faults = input.content.faults(service, false);
-    if topics::find(&input.topic).is_some() || input.topic.starts_with("security.") {
+    let reserved = ["security.", "account.", "notifications."];
+    if topics::find(&input.topic).is_some() || reserved.iter().any(|group| input.topic.starts_with(group)) {
         faults.push(Fault::new(
             "/topic",
             "reserved",
             "This is a topic of the platform; choose one of your own.",
         ));
+    }
+    if input.category == Category::Security {
+        // Mail on it has no link that ends it, and looks like the platform's own.
+        faults.push(Fault::new("/category", "reserved", "The platform alone writes of security."));
     }
     if input.criticality > Criticality::High {
         faults.push(Fault::new("/criticality", "not_allowed", "People send at most `high`."));

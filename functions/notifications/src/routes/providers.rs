@@ -187,17 +187,17 @@ async fn may_point<P: Permission>(
     before: Option<&Provider>,
     after: &Provider,
 ) -> Result<()> {
-    const RESOLVE: &str = "secrets.secret.resolve";
+    const REVEAL: &str = "secrets.secret.reveal";
     let same = before.is_some_and(|before| {
         (&before.secret_ref, &before.config, before.kind) == (&after.secret_ref, &after.config, after.kind)
     });
     if after.secret_ref.is_none()
         || same
-        || who.holds(RESOLVE, Scope::Organization(who.organization_id)).await?
+        || who.holds(REVEAL, Scope::Organization(who.organization_id)).await?
     {
         return Ok(());
     }
-    Err(Problem::missing_permission(RESOLVE).into())
+    Err(Problem::missing_permission(REVEAL).into())
 }
 
 fn event(record: &Record<Provider>) -> Value {

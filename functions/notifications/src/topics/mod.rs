@@ -42,8 +42,8 @@ pub struct Topic {
     pub also: &'static [&'static str],
     /// Recipients if the payload names nobody whom the organization has. `lead` is the lead of the event's project.
     pub otherwise: &'static [&'static str],
-    /// Whether the person is not in the event's organization yet, and is told where they are at home; nothing but
-    /// inbox and e-mail there, since the organization's webhooks have no business with it.
+    /// Whether the person is not in the event's organization yet, and is told where they are at home; in the inbox
+    /// alone, since the organization's webhooks have no business with it, and a mail with the link is on its way.
     pub at_home: bool,
     /// Whether nobody can switch it off for inbox and e-mail, and the person who did it is told too.
     pub locked: bool,

@@ -78,8 +78,12 @@ struct Round {
 impl Round {
     async fn renew(&mut self, before: &Record<Version>) -> Result<()> {
         let (secret_id, number) = (before.data.secret_id, before.data.version);
+        // A row that was copied over another would be bound to its new place with the new key.
+        if before.meta.id != Version::document_id(&secret_id.to_string(), number) {
+            return Err(Failure::internal("a version does not stand where it belongs"));
+        }
         let kind = self.kind(secret_id).await?;
-        let value = self.secrets.unseal(self.organization_id, before, kind).await?;
+        let value = self.secrets.unseal(self.organization_id, (secret_id, number), before, kind).await?;
         let bound = bound_to(self.organization_id, secret_id, number, kind);
         let sealed = self.secrets.seal(&self.key, &value, &bound);
         let partition = Partition::organization(self.organization_id);

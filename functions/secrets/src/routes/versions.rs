@@ -111,7 +111,7 @@ async fn activate(
         let detail = "A former version that is enabled can become current again.";
         return Err(Failure::problem(Code::InvalidState, detail));
     }
-    let value = secrets.unseal(organization_id, &former, kind).await?;
+    let value = secrets.unseal(organization_id, (who.secret.id()?, number), &former, kind).await?;
     let reason = Some(format!("Copied from version {number}"));
     added(&secrets, &who, unit, NewVersion { cause: Cause::Rollback, ..NewVersion::manual(value, reason) })
         .await

@@ -113,7 +113,7 @@ impl Secrets {
         to: &Destination,
     ) -> Result<Summary> {
         let (items, errors) = read(format, content)?;
-        if items.len() > MOST_ITEMS {
+        if items.len() + errors.len() > MOST_ITEMS {
             let message = format!("At most {MOST_ITEMS} items are accepted at once.");
             return Err(Problem::fault("/content", "too_many", message).into());
         }

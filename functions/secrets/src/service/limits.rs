@@ -84,3 +84,18 @@ pub(crate) fn bound_to(
 ) -> String {
     format!("{organization_id}|{secret_id}|{version}|{}", kind.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use coder_core::id::EXAMPLE;
+
+    use super::bound_to;
+    use crate::value::Kind;
+
+    #[test]
+    fn a_ciphertext_is_bound_to_all_that_says_whose_it_is() {
+        let other = coder_core::id::Uuid::nil();
+        let bound = bound_to(EXAMPLE.into(), other.into(), 7, Kind::ApiKey);
+        assert_eq!(bound, format!("{EXAMPLE}|{other}|7|api_key"));
+    }
+}

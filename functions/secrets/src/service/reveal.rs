@@ -63,7 +63,10 @@ impl Secrets {
             let detail = format!("Version {number} was replaced by rotation, and its grace is over.");
             return Err(Failure::problem(Code::SecretExpired, detail));
         }
-        let value = match self.unseal(asker.organization_id, &version, secret.data.kind).await {
+        let value = match self
+            .unseal(asker.organization_id, (secret.id()?, number), &version, secret.data.kind)
+            .await
+        {
             Ok(value) => value,
             Err(failure @ Failure::Internal(_)) => {
                 self.note_failed(asker, secret, action, number).await?;

@@ -23,8 +23,9 @@ impl Secrets {
         let present = match kind {
             Kind::UsernamePassword => {
                 let partition = Partition::organization(organization_id);
-                let current = self.version(&partition, secret, secret.data.current_version).await?;
-                Some(self.unseal(organization_id, &current, kind).await?)
+                let place = (secret.id()?, secret.data.current_version);
+                let current = self.version(&partition, secret, place.1).await?;
+                Some(self.unseal(organization_id, place, &current, kind).await?)
             }
             _ => None,
         };

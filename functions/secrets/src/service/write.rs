@@ -237,16 +237,21 @@ impl Secrets {
         self.versions.get(unit, &Version::document_id(&secret.meta.id, number)).await
     }
 
-    /// The value of a version, in the clear; an internal failure if it was changed, moved, or its key is gone.
+    /// The value of a version of a secret, in the clear; an internal failure if it was changed, moved, or its key is
+    /// gone. What it is bound to is what was asked for, since a whole row that was copied over another names itself.
     pub(crate) async fn unseal(
         &self,
         organization_id: OrganizationId,
+        (secret_id, number): (SecretId, u32),
         version: &Record<Version>,
         kind: Kind,
     ) -> Result<SecretValue> {
+        if (version.data.secret_id, version.data.version) != (secret_id, number) {
+            return Err(Failure::internal("a version does not stand where it belongs"));
+        }
         let partition = coder_database::Partition::organization(organization_id);
         let key = self.keys.for_reading(&partition, &version.data.data_key_id).await?;
-        let bound = bound_to(organization_id, version.data.secret_id, version.data.version, kind);
+        let bound = bound_to(organization_id, secret_id, number, kind);
         let sealer = key.sealer(self.runtime.ambient.clone());
         let bytes = sealer.open_parts(&version.data.sealed(), &bound)?;
         SecretValue::from_bytes(&bytes).ok_or_else(|| Failure::internal("a decrypted value is no JSON"))

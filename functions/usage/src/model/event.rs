@@ -68,3 +68,15 @@ pub fn shard(document_id: &str, shards: u8) -> u8 {
     let digits = document_id.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
     digits.unwrap_or(0) % shards
 }
+
+#[cfg(test)]
+mod tests {
+    use super::event_id;
+
+    #[test]
+    fn an_event_is_one_by_its_source_and_id() {
+        let id = event_id("build-server", "1");
+        assert_eq!(id, event_id("build-server", "1"));
+        assert!(id != event_id("another", "1") && id != event_id("build-server", "2"));
+    }
+}

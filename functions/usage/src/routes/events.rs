@@ -21,7 +21,7 @@ use crate::service::{Incoming, Outcome, Usage};
 /// The longest range of a list, in days.
 const MAX_RANGE_DAYS: i64 = 31;
 /// Sources of this kind are the platform's own groups.
-const RESERVED: &str = "/functions/";
+pub(super) const RESERVED: &str = "/functions/";
 
 /// Adds the routes.
 pub fn routes(routes: Routes<Usage>) -> Routes<Usage> {

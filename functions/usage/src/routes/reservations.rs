@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Intent, THROTTLE_SECONDS, refuse_blocked};
-use super::events::NewEvent;
+use super::events::{NewEvent, RESERVED};
+use super::faults::Faults;
 use crate::access::AllowedOrService;
 use crate::catalogue::QuotaReserve;
 use crate::decimal::Quantity;
@@ -202,7 +203,7 @@ async fn commit(
     }
     // The use happened, whatever became of the reservation. It is counted before the hold goes.
     if let Some(event) = input.event {
-        let event = event.into();
+        let event = held_use(&who, &before.data, event)?.into();
         let outcomes = usage.ingest(Cause::Request(who.context()), who.organization_id, vec![event]).await?;
         if let Some(Outcome::Rejected(code)) = outcomes.first() {
             return Err(Problem::fault("/event", code, format!("The event does not count: {code}.")).into());
@@ -221,6 +222,32 @@ async fn release(
     own(&usage, &who, id).await?;
     let record = end(&usage, &who, id, ReservationState::Released).await?;
     unit.commit(Json(view(record)?)).await
+}
+
+/// The event as it counts: use of what was held, by whom it was held for. Whoever may only reserve reports nothing
+/// else with it.
+fn held_use(
+    who: &AllowedOrService<QuotaReserve>,
+    reservation: &Reservation,
+    event: NewEvent,
+) -> Result<NewEvent, Problem> {
+    let mut faults = Faults::default();
+    let same = event.category_code == reservation.category_code;
+    faults.unless(same, "/event/categoryCode", "invalid_value", "The reservation is of another category.");
+    let free = who.service.is_some() || !event.source.starts_with(RESERVED);
+    faults.unless(free, "/event/source", "reserved", "Sources of this kind are the platform's own.");
+    faults.dimensions("/event/dimensions", &event.dimensions);
+    faults.finish()?;
+    let (told, held) = (event.subject, reservation.subject);
+    let subject = match who.service {
+        Some(_) => Subject {
+            user_id: told.user_id.or(held.user_id),
+            team_id: told.team_id.or(held.team_id),
+            project_id: told.project_id.or(held.project_id),
+        },
+        None => held,
+    };
+    Ok(NewEvent { subject, ..event })
 }
 
 /// The caller's own reservation.

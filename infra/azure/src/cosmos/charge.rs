@@ -19,6 +19,13 @@ pub struct Charge {
     pub sub_status: Option<u32>,
 }
 
+impl Charge {
+    /// Whether the service, or the way to it, failed. A document that is not there, or not as expected, is an answer.
+    pub fn is_failure(self) -> bool {
+        matches!(self.status, 0 | 401 | 403 | 408 | 410 | 429 | 449 | 500..)
+    }
+}
+
 /// Who is told of every operation, such as a counter. Must not block.
 pub type OnCharge = Arc<dyn Fn(Charge) + Send + Sync>;
 
@@ -43,7 +50,7 @@ impl DiagnosticsHandler for Charges {
         let milliseconds = diagnostics.duration().as_secs_f64() * 1000.0;
         let operation = diagnostics.operation_name().unwrap_or("unnamed");
         let Charge { request_units, requests, status, sub_status } = charge;
-        if matches!(status, 408 | 429 | 449 | 500..) {
+        if charge.is_failure() {
             tracing::warn!(
                 operation,
                 status,

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::emulator::Emulator;
+use crate::doubles::cosmos::Emulator;
 
 /// Sequences tried.
 const SEQUENCES: u32 = 2_000;

@@ -15,7 +15,7 @@ use coder_database::{DocumentStore as _, Operation, PartitionKey, Patch, Query, 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::emulator::Emulator;
+use crate::doubles::cosmos::Emulator;
 
 /// Faults after which the service has done nothing.
 const HARMLESS: [Fault; 8] = [

@@ -11,22 +11,23 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod differential;
-mod emulator;
 mod faults;
+mod sessions;
 
+use crate::doubles::cosmos::subject;
 use coder_database::contract::ALIKE;
 use coder_database::{Operation, PartitionKey, StoreError};
 use serde_json::json;
 
 /// Every case of every provider's suite but those of the table.
 mod suite {
-    coder_database::contract_tests!(crate::cosmos::emulator::subject; no vectors);
+    coder_database::contract_tests!(crate::doubles::cosmos::subject; no vectors);
 }
 
 /// Fails on the day when the suite's vectors can be searched.
 #[tokio::test]
 async fn the_emulator_still_has_no_vector_distance() {
-    let (subject, key) = (emulator::subject().await, PartitionKey::single("p"));
+    let (subject, key) = (subject().await, PartitionKey::single("p"));
     let body = json!({ "id": "a", "partitionKey": "p", "embedding": vec![1.0; 8] });
     let create = Operation::Create { id: "a".into(), body, expires_at: None };
     subject.store.write(ALIKE, &key, vec![create]).await.unwrap();

@@ -5,7 +5,7 @@ use http::StatusCode;
 use secrecy::ExposeSecret as _;
 
 use super::ambient;
-use super::double::{Double, vault};
+use crate::doubles::key_vault::{Double, vault};
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {

@@ -1,6 +1,5 @@
 //! The Key Vault providers on a double that speaks like the real vault.
 
-mod double;
 mod faults;
 mod signing;
 mod wrapping;
@@ -10,7 +9,7 @@ use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
 use coder_vault::MasterKey;
 use secrecy::ExposeSecret as _;
 
-use double::Double;
+use crate::doubles::key_vault::Double;
 
 fn ambient() -> (Ambient, ManualClock) {
     let clock = ManualClock::at(Timestamp::from_second(1_790_000_000).unwrap());

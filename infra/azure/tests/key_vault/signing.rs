@@ -11,8 +11,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::ambient;
-use super::double::{Double, modulus};
-use crate::redis::server::missing;
+use crate::doubles::key_vault::{Double, modulus};
+use crate::doubles::redis::missing;
 
 /// A token as the platform makes them.
 async fn token(signer: &VaultSigner, claims: &Value) -> (String, Value) {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use jiff::SignedDuration;
 
 use super::ambient;
-use super::double::{Double, HOST};
+use crate::doubles::key_vault::{Double, HOST};
 
 #[tokio::test]
 async fn a_data_key_comes_back_only_to_its_tenant() {

@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::server::Server;
 use super::{ambient, limiter};
+use crate::doubles::redis::Server;
 
 const LIMIT: Limit = Limit { per_minute: 60, burst: 10 };
 

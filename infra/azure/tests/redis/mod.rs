@@ -2,7 +2,6 @@
 
 mod faults;
 mod rotation;
-pub(crate) mod server;
 mod tls;
 
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use coder_cache::contract::{self, Subject};
 use coder_cache::{Limit, MemoryLimiter, RateLimiter as _};
 use coder_core::{Ambient, ManualClock, OsEntropy};
 
-use server::Server;
+use crate::doubles::redis::Server;
 
 fn ambient() -> (Ambient, ManualClock) {
     let clock = ManualClock::at(contract::start());

@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 use redis::aio::MultiplexedConnection;
 
 use super::ambient;
-use super::server::Server;
+use crate::doubles::redis::Server;
 
 /// The object id of the identity.
 const USER: &str = "11111111-2222-3333-4444-555555555555";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use coder_azure::redis::{Redis, RedisOptions};
 use coder_core::Ambient;
 
-use super::server::{Server, missing};
+use crate::doubles::redis::{Server, missing};
 
 /// An authority, and a certificate that it gave to `localhost`.
 fn certificates(directory: &Path) -> Option<()> {

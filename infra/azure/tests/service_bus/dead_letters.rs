@@ -7,8 +7,9 @@ use coder_queue::{Entity, Message, Publisher as _};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::transport::InProcess;
-use super::{NAMESPACE, World, event};
+use super::{World, event};
+use crate::doubles::service_bus::NAMESPACE;
+use crate::doubles::transport::InProcess;
 
 /// A world in which the subscription `teams` gave up this message, which other groups have had.
 async fn given_up(mut message: Message) -> (World, DeadLetterQueue) {
@@ -107,7 +108,7 @@ async fn the_token_goes_to_the_namespace_and_nowhere_else() {
         let mut world = World::new().await;
         let head = [("brokerproperties", broker), ("location", lock)];
         let lying = axum::Router::new().fallback(async move || (http::StatusCode::CREATED, head, "{}"));
-        world.bus = world.bus_by(InProcess::to(lying));
+        world.bus = world.bus_by(InProcess::to(NAMESPACE, lying));
         let queue = world.bus.dead_letters(Entity::Events, "teams");
         let dead = one(&queue).await;
         let error = queue.complete(&dead).await.unwrap_err();
@@ -130,7 +131,7 @@ async fn an_answer_that_is_no_message_is_told() {
             headers.insert(*name, value.parse().unwrap());
         }
         let router = axum::Router::new().fallback(async move || (http::StatusCode::CREATED, headers.clone()));
-        world.bus = world.bus_by(InProcess::to(router));
+        world.bus = world.bus_by(InProcess::to(NAMESPACE, router));
         let error = world.bus.dead_letters(Entity::Events, "teams").receive().await.unwrap_err();
         assert!(matches!(error, DeadLetterError::Unreadable(_)), "{error}");
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use coder_queue::{PublishError, Publisher as _};
 use tokio::time::Instant;
 
-use super::transport::{InProcess, Loopback};
 use super::{World, event};
+use crate::doubles::service_bus::NAMESPACE;
+use crate::doubles::transport::{InProcess, Loopback};
 
 /// Publishes one message, which fails in passing; why, and when it may be tried again.
 async fn transient(world: &World) -> (String, Option<Duration>) {
@@ -134,7 +135,7 @@ async fn nobody_listens() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    world.bus = world.bus_by(Loopback::to(port));
+    world.bus = world.bus_by(Loopback::to(NAMESPACE, port));
     let (reason, retry_after) = transient(&world).await;
     assert!(reason.contains("cannot be reached") && retry_after.is_none(), "{reason}");
 }
@@ -143,7 +144,7 @@ async fn nobody_listens() {
 async fn an_answer_that_never_comes_is_not_waited_for() {
     let mut world = World::new().await;
     let silent = axum::Router::new().fallback(async || pending::<()>().await);
-    world.bus = world.bus_by(InProcess::to(silent));
+    world.bus = world.bus_by(InProcess::to(NAMESPACE, silent));
     let start = Instant::now();
     let (reason, _) = transient(&world).await;
     assert!(reason.contains("in time"), "{reason}");

@@ -2,10 +2,8 @@
 
 mod dead_letters;
 mod faults;
-mod front;
 mod outbox;
 mod publish;
-mod transport;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,10 +22,8 @@ use coder_queue::{Entity, Message};
 use serde_json::json;
 use tempfile::TempDir;
 
-use front::Front;
-use transport::{InProcess, Loopback};
-
-pub(crate) const NAMESPACE: &str = "coder-test.servicebus.windows.net";
+use crate::doubles::service_bus::{Answer, Front, NAMESPACE};
+use crate::doubles::transport::{InProcess, Loopback};
 
 mod suite {
     coder_queue::contract_tests!(crate::service_bus::subject);
@@ -73,14 +69,14 @@ struct World {
 impl World {
     /// Without a socket.
     async fn new() -> Self {
-        Self::with(|front| InProcess::to(front.router())).await
+        Self::with(|front| InProcess::to(NAMESPACE, front.router())).await
     }
 
     /// Over a socket.
     async fn on_a_socket() -> Self {
         let mut world = Self::new().await;
         let port = world.front.serve().await;
-        world.bus = world.bus_by(Loopback::to(port));
+        world.bus = world.bus_by(Loopback::to(NAMESPACE, port));
         world
     }
 
@@ -104,7 +100,7 @@ impl World {
         ServiceBus::with_options(NAMESPACE, self.identity.clone(), ambient, options).unwrap()
     }
 
-    fn tell(&self, answers: impl IntoIterator<Item = front::Answer>) {
+    fn tell(&self, answers: impl IntoIterator<Item = Answer>) {
         self.front.script.lock().unwrap().extend(answers);
     }
 

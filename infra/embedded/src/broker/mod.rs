@@ -21,11 +21,12 @@ use coder_queue::{Entity, Message, PublishError, Publisher};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+pub use coder_queue::Limits;
 pub use counts::Counts;
 pub use dead::Reason;
 pub use receive::{Delivery, Lock};
 pub use settle::SettleError;
-pub use source::{Limits, Source, Subscription};
+pub use source::{Source, Subscription};
 
 use crate::database::Database;
 use crate::error::from_sqlite;

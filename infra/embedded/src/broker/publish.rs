@@ -3,16 +3,14 @@
 use coder_core::Timestamp;
 use coder_database::StoreError;
 use coder_queue::cloud_event::matches;
+use coder_queue::limits::DUPLICATE_WINDOW;
 use coder_queue::message::property;
-use coder_queue::{Entity, Message};
+use coder_queue::{Entity, Limits, Message};
 use rusqlite::Connection;
 
 use super::shared::{AT_ONCE, Result, milliseconds};
-use super::source::{JOBS, Source};
+use super::source::Source;
 use crate::error::{from_sqlite, unavailable};
-
-/// How long an id is remembered, in milliseconds.
-pub(crate) const DUPLICATE_WINDOW: i64 = 60 * 60 * 1000;
 
 /// A subscription, as far as publishing needs it.
 struct Subscriber {
@@ -56,7 +54,7 @@ pub(crate) fn publish(connection: &Connection, messages: &[Message], now: i64) -
             Entity::Jobs => {
                 let source = Source::jobs(message.text(property::TARGET).unwrap_or_default());
                 let content = store_content(connection, message)?;
-                enqueue(connection, &source, message, content, None, milliseconds(JOBS.ttl), now)?;
+                enqueue(connection, &source, message, content, None, milliseconds(Limits::JOBS.ttl), now)?;
             }
         }
     }
@@ -77,7 +75,7 @@ fn is_new(connection: &Connection, message: &Message, now: i64) -> Result<bool> 
     let sql = "INSERT INTO seen(entity, id, until) VALUES (?1, ?2, ?3)
                ON CONFLICT(entity, id) DO UPDATE SET until = excluded.until WHERE until <= ?4";
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
-    let until = now.saturating_add(DUPLICATE_WINDOW);
+    let until = now.saturating_add(milliseconds(DUPLICATE_WINDOW));
     let changed = statement.execute((message.entity.name(), &message.id, until, now)).map_err(from_sqlite)?;
     Ok(changed > 0)
 }

@@ -6,9 +6,9 @@ use coder_core::Timestamp;
 use coder_database::StoreError;
 use rusqlite::Connection;
 
-use super::source::{JOBS, Limits, Source};
+use super::source::Source;
 use crate::error::{from_sqlite, invalid};
-use coder_queue::Entity;
+use coder_queue::{Entity, Limits};
 
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -30,7 +30,7 @@ pub(crate) fn time(milliseconds: i64) -> Timestamp {
 /// How a source treats its messages; a subscription has to be declared.
 pub(crate) fn limits(connection: &Connection, source: &Source) -> Result<Limits> {
     if source.entity() == Entity::Jobs {
-        return Ok(JOBS);
+        return Ok(Limits::JOBS);
     }
     let sql = "SELECT lock, deliveries, ttl FROM subscriptions WHERE name = ?1";
     let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;

@@ -1,16 +1,11 @@
 //! Where messages wait: a group's subscription to the events, its jobs, and the dead letters of either.
 
 use std::fmt;
-use std::time::Duration;
 
-use coder_queue::Entity;
+use coder_queue::{Entity, Limits};
 
 /// What dead letters' paths end in, as in Service Bus.
 const DEAD_LETTERS: &str = "/$DeadLetterQueue";
-
-/// What jobs are given, where subscriptions have their own: lock, deliveries, time to live.
-pub(crate) const JOBS: Limits =
-    Limits { lock: Duration::from_mins(5), deliveries: 10, ttl: Duration::from_hours(14 * 24) };
 
 /// One line of waiting messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,23 +73,6 @@ impl fmt::Display for Source {
             Entity::Jobs => write!(out, "{}/{}", self.entity.name(), self.group)?,
         }
         out.write_str(if self.dead { DEAD_LETTERS } else { "" })
-    }
-}
-
-/// How a source treats its messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How long a received message is locked; at most five minutes.
-    pub lock: Duration,
-    /// Deliveries after which a message is a dead letter.
-    pub deliveries: u32,
-    /// How long a message waits before it is a dead letter.
-    pub ttl: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { lock: Duration::from_mins(1), ..JOBS }
     }
 }
 

@@ -103,7 +103,7 @@ impl Model {
         for group in groups {
             let (source, ttl) = match message.entity {
                 Entity::Events => (Source::subscription(group), TTL),
-                Entity::Jobs => (Source::jobs(group), 14 * 24 * 3600),
+                Entity::Jobs => (Source::jobs(group), 30 * 24 * 3600),
             };
             let ordered = source == Source::subscription("ordered");
             let due = message.scheduled_at.map(Timestamp::as_second).filter(|due| *due > now);

@@ -161,3 +161,19 @@ fn a_permission_of_another_group_is_refused() {
     let group = made(notes().permissions(ODD));
     refused(&faults(&[group]), line!() - 1, &["`users.note.read`", "`notes.<resource>.<action>`"]);
 }
+
+#[test]
+fn the_broker_is_declared_as_it_works_here() {
+    let broker = &super::super::manifest(&[])["broker"];
+    assert_eq!(
+        *broker,
+        serde_json::json!({
+            "duplicateWindow": "PT1H",
+            "events": {"topic": "coder-events", "lock": "PT1M", "maxDeliveries": 10, "timeToLive": "P14D"},
+            "jobs": {"topic": "coder-jobs", "lock": "PT5M", "maxDeliveries": 10, "timeToLive": "P30D"},
+        })
+    );
+    // A message that outlived the record of its job would start nothing.
+    let kept = u64::try_from(coder_jobs::record::RETENTION_SECONDS).unwrap();
+    assert_eq!(coder_queue::Limits::JOBS.ttl.as_secs(), kept);
+}

@@ -175,7 +175,7 @@ fn parameters(operation: &OperationDescription, components: &mut Components) -> 
     if operation.method == http::Method::POST && !operation.never_kept {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+            "schema": {"type": "string", "minLength": 1, "maxLength": coder_middleware::unit::KEY_BYTES},
             "description": "Makes a repetition within 24 hours harmless: it gets the first answer.",
         }));
     }

@@ -56,9 +56,10 @@ const STALE_SECONDS: i64 = 60;
 /// How long the first requests of a process wait for its first look at that list.
 const FIRST_LIST: Duration = Duration::from_secs(3);
 
-/// Behind a gateway that proves itself in `Authorization`: what its own caller sent there, or [`NO_CREDENTIAL`]. It is
-/// worth what the credential in it is worth, so it does no harm from anybody else.
-const ASSERTION: &str = "x-coder-assertion";
+/// Behind a gateway, or from a group, that proves itself in `Authorization`: what the gateway's own caller sent there,
+/// or the group's service token, or `none`. It is worth what the credential in it is worth, so it does no harm from
+/// anybody else.
+pub const ASSERTION: &str = "x-coder-assertion";
 
 /// Stands in [`ASSERTION`] where the gateway's caller sent nothing.
 const NO_CREDENTIAL: &str = "none";

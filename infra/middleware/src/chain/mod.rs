@@ -20,7 +20,7 @@ use coder_telemetry::Metrics;
 use futures_util::FutureExt as _;
 use http::HeaderValue;
 
-pub use authenticate::{ApiKeys, Authentication, Authenticator, CallerCache};
+pub use authenticate::{ASSERTION, ApiKeys, Authentication, Authenticator, CallerCache};
 pub use identify::Identity;
 pub use size::body_too_large;
 

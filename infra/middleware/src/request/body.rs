@@ -92,7 +92,14 @@ where
     fn describe(operation: &mut OperationDescription) {
         let mut patch = schema::for_openapi::<W>();
         if let Some(patch) = patch.as_object_mut() {
-            patch.remove("required");
+            let required = patch.remove("required").unwrap_or_default();
+            for (name, field) in
+                patch.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+            {
+                if !required.as_array().is_some_and(|required| required.iter().any(|one| one == name)) {
+                    may_be_null(field);
+                }
+            }
             let title = patch.get("title").and_then(Value::as_str).map(|title| format!("{title}Patch"));
             patch.insert("title".into(), title.into());
         }
@@ -117,6 +124,17 @@ where
     }
 }
 
+/// `null` in a patch takes away what may be absent.
+fn may_be_null(field: &mut Value) {
+    // What stands beside a reference or a list of values is not read with it.
+    if field.get("$ref").is_some() || field.get("enum").is_some() {
+        *field = serde_json::json!({"allOf": [field.take()]});
+    }
+    if let Some(field) = field.as_object_mut() {
+        field.insert("nullable".into(), true.into());
+    }
+}
+
 /// A patch changes little: the first field of an example that has a value.
 fn first_field(example: &Value) -> Value {
     let fields = example.as_object().into_iter().flatten();
@@ -133,6 +151,11 @@ fn read(context: &RequestContext, accepted: &[&str]) -> Result<Value, Failure> {
         .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     if !media_type.is_some_and(|media_type| accepted.contains(&media_type.as_str())) {
         let detail = format!("Send the body as `Content-Type: {}`.", accepted.join("` or `"));
+        return Err(Problem::new(Code::UnsupportedMediaType, detail).into());
+    }
+    // Nothing is ever unpacked, so no small body can grow here or behind another reader.
+    if context.headers().get("content-encoding").is_some_and(|coding| coding != "identity") {
+        let detail = "Send the body as it is, without `Content-Encoding`.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail).into());
     }
     parse_json(context.body())

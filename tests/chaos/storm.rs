@@ -1,0 +1,243 @@
+//! Rounds of work, each with a fault of its own and a kill at its end, and the quiet after them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coder_core::Clock as _;
+use coder_testkit::{KillablePlatform, MovedClock};
+use jiff::SignedDuration;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::check::{Faults, check};
+use crate::clients::{Desk, Manners};
+use crate::company::Company;
+use crate::faults;
+use crate::observe::{observe, under_way};
+
+/// The longest that the platform may go without acknowledging anything, once a fault has passed.
+const RECOVERY: Duration = Duration::from_mins(1);
+
+/// Clients wait longer for an answer than the platform waits for a lock on a file.
+const PATIENT: Manners = Manners { patience: Duration::from_secs(20), asks_again: true };
+
+/// When a group is known never to answer, they turn to others.
+const HASTY: Manners = Manners { patience: Duration::from_secs(5), asks_again: false };
+
+/// Minutes after the storm until everything must have settled.
+const EVENING: usize = 90;
+
+/// What goes wrong in a round before the kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// Somebody else has SQLite's lock on one of the files.
+    Locked(&'static str),
+    /// Somebody else has the turn to write, and never gives it back.
+    TurnTaken,
+    /// No file can grow; then it can again, unless the kill comes first.
+    DiskFull {
+        recovers: bool,
+    },
+    /// The clock goes forward or back under load.
+    ClockJumps(i64),
+    /// A group takes requests and deliveries and never answers.
+    Hangs(&'static str),
+}
+
+/// The troubles of twenty rounds.
+const TROUBLES: [Trouble; 20] = [
+    Trouble::None,
+    Trouble::DiskFull { recovers: true },
+    Trouble::None,
+    Trouble::ClockJumps(170),
+    Trouble::Hangs("notifications"),
+    Trouble::None,
+    Trouble::Locked("docs.db"),
+    Trouble::None,
+    Trouble::DiskFull { recovers: false },
+    Trouble::ClockJumps(-95),
+    Trouble::None,
+    Trouble::Hangs("logging"),
+    Trouble::None,
+    Trouble::TurnTaken,
+    Trouble::None,
+    Trouble::None,
+    Trouble::Locked("queue.db"),
+    Trouble::ClockJumps(400),
+    Trouble::DiskFull { recovers: true },
+    Trouble::None,
+];
+
+/// The place of the story.
+struct Storm {
+    began: std::time::Instant,
+    directory: TempDir,
+    clock: MovedClock,
+    company: Company,
+    desk: Arc<Desk>,
+    state: u64,
+}
+
+/// Kills the platform so often, and says what is wrong afterwards.
+pub(crate) async fn rage(kills: usize) -> Faults {
+    let began = std::time::Instant::now();
+    let directory = tempfile::tempdir().unwrap();
+    let clock = MovedClock::default();
+    let first = start(&directory, &clock, None, &[]);
+    let company = Company::found(&first).await;
+    drop(first);
+    let mut storm = Storm { began, directory, clock, company, desk: Arc::default(), state: 20_260_105 };
+    for round in 0..kills {
+        storm.round(TROUBLES[round % TROUBLES.len()]).await;
+    }
+    storm.calm().await
+}
+
+fn start(
+    directory: &TempDir,
+    clock: &MovedClock,
+    company: Option<&Company>,
+    upstreams: &[(&str, &str)],
+) -> KillablePlatform {
+    let operators = company.map(Company::operators).unwrap_or_default();
+    let executable = env!("CARGO_BIN_EXE_killable-platform");
+    KillablePlatform::start_with(executable, directory.path(), clock, &operators, upstreams)
+}
+
+/// Waits for so many more.
+async fn more(counter: &watch::Sender<usize>, count: usize, what: &str) {
+    let mut counter = counter.subscribe();
+    let wanted = *counter.borrow() + count;
+    let came = timeout(RECOVERY, counter.wait_for(|now| *now >= wanted)).await.is_ok();
+    assert!(came, "{what}: {count} were awaited and {} came", *counter.borrow() + count - wanted);
+}
+
+impl Storm {
+    /// A number below the bound; the same numbers at every run, though the work between them never is the same.
+    fn random(&mut self, below: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed ^ (mixed >> 31)) % below
+    }
+
+    /// Time passes between two processes: sometimes none, sometimes more than a lock lasts, sometimes it goes back.
+    fn pass_time(&mut self) {
+        let seconds = [0, 20, 70, 250, -40][usize::try_from(self.random(5)).unwrap()];
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    async fn acknowledged(&self, count: u64, after: &str) {
+        let count = usize::try_from(count).unwrap();
+        more(&self.desk.acknowledged, count, &format!("acknowledgements {after}")).await;
+    }
+
+    async fn round(&mut self, trouble: Trouble) {
+        let (seconds, count) = (self.began.elapsed().as_secs(), *self.desk.acknowledged.borrow());
+        say(&format!("{seconds:>4} s, {count:>5} acknowledged: {trouble:?}"));
+        self.pass_time();
+        let silence = faults::silence().await;
+        let upstreams: Vec<(&str, &str)> = match trouble {
+            Trouble::Hangs(group) => vec![(group, &silence)],
+            _ => Vec::new(),
+        };
+        let mut process = start(&self.directory, &self.clock, Some(&self.company), &upstreams);
+        let manners = if upstreams.is_empty() { PATIENT } else { HASTY };
+        let crowd = self.desk.open_for(&process, &self.company.key, manners);
+        let some = self.random(12) + 4;
+        self.acknowledged(some, "at the start").await;
+        self.suffer(trouble, &mut process).await;
+        process.kill();
+        // Each stops at its first request that finds nobody.
+        crowd.join_all().await;
+    }
+
+    async fn suffer(&mut self, trouble: Trouble, process: &mut KillablePlatform) {
+        let some = self.random(15) + 1;
+        match trouble {
+            Trouble::None | Trouble::Hangs(_) => self.acknowledged(some, "in peace").await,
+            Trouble::Locked(file) => {
+                let lock = faults::lock_file(&self.file(file));
+                if file == "docs.db" {
+                    // Nobody writes, and everybody can still read.
+                    let reader = process.nobody().with_api_key(&self.company.key);
+                    reader.get("/api/users/projects?limit=1").await.expect(200);
+                    more(&self.desk.refused, 1, "refusals while the store is locked").await;
+                } else {
+                    self.acknowledged(some, "while the messages are locked").await;
+                }
+                drop(lock);
+                self.acknowledged(some, "after the lock").await;
+            }
+            Trouble::TurnTaken => {
+                let turn = faults::take_turn(&self.file("docs.wlock"));
+                self.acknowledged(some, "while another has the turn").await;
+                drop(turn);
+                self.acknowledged(some, "after the turn").await;
+            }
+            Trouble::DiskFull { recovers } => self.fill_the_disk(recovers, process).await,
+            Trouble::ClockJumps(seconds) => {
+                process.jump(SignedDuration::from_secs(seconds));
+                self.acknowledged(some, "after the jump").await;
+            }
+        }
+    }
+
+    async fn fill_the_disk(&mut self, recovers: bool, process: &mut KillablePlatform) {
+        if !faults::let_files_grow(process.id(), false) {
+            say("NOT TRIED: a full disk, because there is no `prlimit` here");
+            return;
+        }
+        more(&self.desk.refused, 10, "refusals while the disk is full").await;
+        if recovers {
+            faults::let_files_grow(process.id(), true);
+            self.acknowledged(20, "after the disk had room again").await;
+        }
+    }
+
+    /// The storm is over: everything is answered, delivered and done; then the books are compared.
+    async fn calm(mut self) -> Faults {
+        self.clock.advance(SignedDuration::from_mins(5));
+        let mut process = start(&self.directory, &self.clock, Some(&self.company), &[]);
+        self.desk.finish(&process, &self.company.key).await;
+        say(&format!("{:>4} s: all is acknowledged", self.began.elapsed().as_secs()));
+        for minute in 0..EVENING {
+            process.advance(SignedDuration::from_mins(1));
+            self.company.sign_in(&process).await;
+            let open = under_way(&self.company, self.clock.now()).await;
+            if open.is_empty() {
+                break;
+            }
+            assert!(minute + 1 < EVENING, "still under way: {open:#?}");
+        }
+        say(&format!("{:>4} s: all is quiet", self.began.elapsed().as_secs()));
+        let seen = observe(&self.company, self.clock.now()).await;
+        say(&format!("{:>4} s: all is read", self.began.elapsed().as_secs()));
+        let ledger = self.desk.ledger().clone();
+        say(&format!(
+            "{} things acknowledged, {} there, {} audit entries, {} messages, {} exports",
+            ledger.things.len(),
+            seen.things.len(),
+            seen.entries.len(),
+            ledger.certain(crate::ledger::Kind::Message),
+            seen.exports.len(),
+        ));
+        let faults = check(&ledger, &seen);
+        if !faults.is_empty() {
+            let kept = self.directory.keep();
+            say(&format!("the data is kept in {}", kept.display()));
+        }
+        faults
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "whoever runs the test must know what it did")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
