@@ -33,6 +33,8 @@ pub(super) fn section(page: &mut String, group: &str, document: &Value) {
         "Bounds of what `/api/{group}` takes and gives; set beside the fields of these types in `functions/{group}`."
     );
     table(page, &format!("Fields of {group}"), &before, &["Field", "Bounds"]);
+    // However the JSON library keeps its keys.
+    found.sort();
     for (place, bounds) in found {
         row(page, &[&place, &bounds]);
     }
@@ -99,6 +101,7 @@ mod tests {
         });
         let mut found = Vec::new();
         walk("Team", &schema, &mut found);
+        found.sort();
         let found: Vec<String> =
             found.into_iter().map(|(place, bounds)| format!("{place}: {bounds}")).collect();
         assert_eq!(
