@@ -159,8 +159,8 @@ fn check(
 async fn mailed(scene: &Scene, to: &str) -> Option<String> {
     scene.platform.settle().await;
     let text = std::fs::read_to_string(scene.platform.data_dir().join("mail-outbox.jsonl")).ok()?;
-    let mails = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mail = mails.filter(|mail| mail["to"] == to).next_back()?;
+    let mut mails = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mail = mails.rfind(|mail| mail["to"] == to)?;
     token_of(mail["text"].as_str()?.split_whitespace().find(|word| word.starts_with("http"))?)
 }
 
