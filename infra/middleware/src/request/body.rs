@@ -126,11 +126,12 @@ where
 
 /// `null` in a patch takes away what may be absent.
 fn may_be_null(field: &mut Value) {
-    // What stands beside a reference or a list of values is not read with it.
-    if field.get("$ref").is_some() || field.get("enum").is_some() {
-        *field = serde_json::json!({"allOf": [field.take()]});
-    }
-    if let Some(field) = field.as_object_mut() {
+    // Beside a reference or a list of values `nullable` says nothing.
+    let is_plain = field.get("type").is_some() && field.get("enum").is_none();
+    if !is_plain && field.get("nullable").is_none() {
+        let nothing = serde_json::json!({"type": "string", "nullable": true, "enum": [null]});
+        *field = serde_json::json!({"anyOf": [field.take(), nothing]});
+    } else if let Some(field) = field.as_object_mut() {
         field.insert("nullable".into(), true.into());
     }
 }
