@@ -15,6 +15,9 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 
+/// How long a test waits for an answer, so that it fails and does not hang; a busy machine may need long.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// When every test begins: a Monday at noon, away from any timer's slot.
 const START: &str = "2026-01-05T12:01:00Z";
 
@@ -155,10 +158,8 @@ pub(crate) fn settings(data_dir: &Path) -> Settings {
 
 /// The HTTP client of tests.
 pub(crate) fn client() -> reqwest::Client {
-    let http = reqwest::Client::builder()
-        .timeout(Duration::from_secs(30))
-        .redirect(reqwest::redirect::Policy::none())
-        .build();
+    let http =
+        reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     http.unwrap_or_else(|error| panic!("no client: {error}"))
 }
 
