@@ -114,6 +114,18 @@ async fn five_streams_are_enough_and_a_revoked_session_has_none() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_api_key_that_opened_it() {
+    let platform = TestPlatform::start().await;
+    let team = Team::of(&platform).await;
+    let body = json!({"name": "screen", "permissions": ["users.team.read"]});
+    let made = team.member.post("/api/auth/api-keys", body).await.expect(201);
+    let key = team.member.with_api_key(made.text("/key"));
+    let mut stream = Listener::open(&key, "", None).await;
+    team.member.delete(&format!("/api/auth/api-keys/{}", made.text("/keyId"))).await.expect(204);
+    assert!(stream.ends().await);
+}
+
+#[tokio::test]
 async fn open_views_are_hinted_at_what_they_follow_and_may_see() {
     let platform = TestPlatform::start().await;
     let team = Team::of(&platform).await;
