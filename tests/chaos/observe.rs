@@ -1,7 +1,6 @@
 //! Reads all that the platform shows, over HTTP.
 
 use coder_core::Timestamp;
-use coder_testkit::Client;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -10,20 +9,6 @@ use crate::company::Company;
 use crate::ledger::Kind;
 
 const GROUPS: [&str; 6] = ["auth", "users", "usage", "logging", "notifications", "secrets"];
-
-/// Everything of a list, page by page.
-pub(crate) async fn all(client: &Client, path: &str) -> Vec<Value> {
-    let joint = if path.contains('?') { '&' } else { '?' };
-    let (mut items, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = client.get(&format!("{path}{joint}limit=200{cursor}")).await.expect(200);
-        items.extend(page.body["items"].as_array().unwrap().iter().cloned());
-        match page.body["nextCursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return items,
-        }
-    }
-}
 
 fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_default().to_owned()
@@ -39,7 +24,7 @@ async fn jobs(company: &Company, now: Timestamp) -> Vec<(String, String, String)
     let soon = now.saturating_add(SignedDuration::from_hours(2)).unwrap();
     let mut found = Vec::new();
     for group in GROUPS {
-        let jobs = all(&company.otto, &format!("/api/{group}/operations/jobs")).await;
+        let jobs = company.otto.all(&format!("/api/{group}/operations/jobs")).await;
         let due = jobs.iter().filter(|job| text(job, "dueAt").parse::<Timestamp>().unwrap() <= soon);
         found.extend(due.map(|job| (group.to_owned(), text(job, "job"), text(job, "state"))));
     }
@@ -58,7 +43,7 @@ pub(crate) async fn under_way(company: &Company, now: Timestamp) -> Vec<String> 
 
 async fn deliveries(company: &Company) -> Vec<(String, String)> {
     let path = format!("/api/notifications/webhooks/{}/deliveries", company.webhook);
-    all(&company.olga, &path).await.iter().map(|one| (text(one, "id"), text(one, "status"))).collect()
+    company.olga.all(&path).await.iter().map(|one| (text(one, "id"), text(one, "status"))).collect()
 }
 
 async fn things(company: &Company) -> Vec<Thing> {
@@ -74,14 +59,14 @@ async fn things(company: &Company) -> Vec<Thing> {
     ];
     let mut things = Vec::new();
     for (kind, path, name, id) in lists {
-        let listed = all(&company.olga, path).await;
+        let listed = company.olga.all(path).await;
         things.extend(listed.iter().map(|one| Thing { kind, name: text(one, name), id: text(one, id) }));
     }
     things
 }
 
 async fn entries(company: &Company) -> Vec<Entry> {
-    let entries = all(&company.olga, "/api/logging/entries?sort=seq").await;
+    let entries = company.olga.all("/api/logging/entries?sort=seq").await;
     let entry = |one: &Value| Entry {
         number: number(one, "seq"),
         action: text(one, "action"),
@@ -94,7 +79,7 @@ async fn entries(company: &Company) -> Vec<Entry> {
 /// The exports and what their files hold.
 async fn exports(company: &Company) -> Vec<Export> {
     let mut exports = Vec::new();
-    for export in all(&company.olga, "/api/logging/exports").await {
+    for export in company.olga.all("/api/logging/exports").await {
         let id = text(&export, "id");
         let file = company.olga.get(&format!("/api/logging/exports/{id}/download")).await;
         let lines = file.body.as_str().unwrap_or_default().lines().skip(1).count() as u64;
@@ -106,7 +91,7 @@ async fn exports(company: &Company) -> Vec<Export> {
 async fn given_up(company: &Company) -> Vec<String> {
     let mut found = Vec::new();
     for group in GROUPS {
-        let letters = all(&company.otto, &format!("/api/{group}/operations/dead-letters")).await;
+        let letters = company.otto.all(&format!("/api/{group}/operations/dead-letters")).await;
         found.extend(letters.iter().map(|letter| format!("{group}: {letter}")));
     }
     found
@@ -116,7 +101,7 @@ async fn given_up(company: &Company) -> Vec<String> {
 async fn slots(company: &Company) -> Vec<(String, String)> {
     let mut done = Vec::new();
     for group in GROUPS {
-        for timer in all(&company.otto, &format!("/api/{group}/operations/timers")).await {
+        for timer in company.otto.all(&format!("/api/{group}/operations/timers")).await {
             let path = format!("/api/{group}/operations/timers/{}/history", text(&timer, "timer"));
             let history = company.otto.get(&path).await.expect(200);
             let runs = history.body["runs"].as_array().unwrap().clone();
@@ -130,7 +115,7 @@ async fn slots(company: &Company) -> Vec<(String, String)> {
 }
 
 async fn platform_messages(company: &Company) -> Vec<String> {
-    let all = all(&company.olga, "/api/notifications/messages").await;
+    let all = company.olga.all("/api/notifications/messages").await;
     all.iter().filter(|one| one["topic"] != "announcement").map(|one| text(one, "id")).collect()
 }
 
@@ -142,7 +127,7 @@ pub(crate) async fn observe(company: &Company, now: Timestamp) -> Observed {
     let builds = categories.find(|one| one["categoryCode"] == "compute.build").cloned().unwrap_or_default();
     assert_eq!(builds["events"], builds["metrics"]["jobs"], "{builds}");
     let verified = olga.post("/api/logging/verify", json!({})).await.expect(200).body;
-    let items = all(max, "/api/notifications/inbox?state=all").await;
+    let items = max.all("/api/notifications/inbox?state=all").await;
     let mut inbox: Vec<_> = items.iter().map(|one| (number(one, "seq"), text(one, "messageId"))).collect();
     inbox.sort_unstable();
     let counts = max.get("/api/notifications/inbox/counts").await.expect(200).body;

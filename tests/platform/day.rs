@@ -175,20 +175,6 @@ async fn a_day_with_two_kills_ends_with_books_that_agree() {
     reckoning::of_the_log(people, directory.path());
 }
 
-/// Everything of a list, page by page.
-async fn all(client: &coder_testkit::Client, path: &str) -> Vec<serde_json::Value> {
-    let joint = if path.contains('?') { '&' } else { '?' };
-    let (mut items, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = client.get(&format!("{path}{joint}limit=200{cursor}")).await.expect(200);
-        items.extend(page.body["items"].as_array().unwrap().iter().cloned());
-        match page.body["nextCursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return items,
-        }
-    }
-}
-
 /// The texts of a field, each of which must be there once.
 fn distinct(items: &[serde_json::Value], pointer: &str) -> BTreeSet<String> {
     let texts: BTreeSet<String> =

@@ -130,6 +130,21 @@ impl Client {
         self.send(Method::GET, path, None, &[]).await
     }
 
+    /// Everything of a list, page by page; a refusal ends the test.
+    pub async fn all(&self, path: &str) -> Vec<Value> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}{joint}limit=200{cursor}")).await.expect(200);
+            let Some(found) = page.body["items"].as_array() else { panic!("this is no list: {page:?}") };
+            items.extend(found.iter().cloned());
+            match page.body["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+    }
+
     /// `POST` with a JSON body.
     pub async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Method::POST, path, Some(&body), &[]).await

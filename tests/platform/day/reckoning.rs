@@ -14,7 +14,7 @@ use super::office::{Office, SECOND_COSTS, TOOL_RUNS};
 use super::people::People;
 use super::receiver::Receiver;
 use super::watching::Watcher;
-use super::{MARK, all, distinct};
+use super::{MARK, distinct};
 
 const GROUPS: [&str; 6] = ["auth", "users", "usage", "logging", "notifications", "secrets"];
 
@@ -24,7 +24,7 @@ const KILLS: usize = 2;
 /// Whether no job waits or runs, but for those of another day, and no call of the webhook is still to come.
 pub(super) async fn is_quiet(people: &People, office: &Office, now: Timestamp) -> bool {
     for group in GROUPS {
-        let jobs = all(&people.otto, &format!("/api/{group}/operations/jobs")).await;
+        let jobs = people.otto.all(&format!("/api/{group}/operations/jobs")).await;
         if jobs
             .iter()
             .any(|job| job["state"] != "succeeded" && job["state"] != "dead" && is_of_today(job, now))
@@ -33,7 +33,7 @@ pub(super) async fn is_quiet(people: &People, office: &Office, now: Timestamp) -
         }
     }
     let calls = format!("/api/notifications/webhooks/{}/deliveries", office.webhook);
-    all(&people.olga, &calls).await.iter().all(|one| one["status"] == "delivered")
+    people.olga.all(&calls).await.iter().all(|one| one["status"] == "delivered")
 }
 
 /// Whether a job is to run soon; mail with a link, for one, is forgotten a day later.
@@ -56,7 +56,7 @@ pub(super) async fn of_usage(people: &People, books: &Books) {
     let cost: f64 = builds["cost"].as_str().unwrap().parse().unwrap();
     assert_eq!(format!("{cost:.6}"), format!("{}.000000", seconds * SECOND_COSTS));
     assert_eq!(of("mcp.execution")["metrics"], json!({"executions": TOOL_RUNS}));
-    let stored = all(&people.olga, "/api/usage/events?categoryCode=compute.build").await;
+    let stored = people.olga.all("/api/usage/events?categoryCode=compute.build").await;
     assert_eq!(distinct(&stored, "/eventId"), books.builds.keys().cloned().collect());
 
     let counters = people.olga.get("/api/usage/counters").await.expect(200).body;
@@ -72,7 +72,7 @@ pub(super) async fn of_usage(people: &People, books: &Books) {
 
 /// Max has each message once, the counts say so, and his stream told him of each once and in order.
 pub(super) async fn of_the_inbox(people: &People, books: &Books, watcher: &mut Watcher) {
-    let inbox = all(&people.max, "/api/notifications/inbox?state=all").await;
+    let inbox = people.max.all("/api/notifications/inbox?state=all").await;
     let messages = distinct(&inbox, "/messageId");
     let own: Vec<Value> = inbox.iter().filter(|item| item["topic"] == "announcement").cloned().collect();
     assert_eq!(&distinct(&own, "/messageId"), books.messages());
@@ -92,7 +92,7 @@ pub(super) async fn of_the_webhook(people: &People, office: &Office, books: &Boo
     let taken: BTreeSet<String> = calls.iter().filter(|call| call.taken).map(id).collect();
     assert_eq!(&taken, books.messages());
     let deliveries = format!("/api/notifications/webhooks/{}/deliveries", office.webhook);
-    let deliveries = all(&people.olga, &deliveries).await;
+    let deliveries = people.olga.all(&deliveries).await;
     assert_eq!(&distinct(&deliveries, "/id"), books.messages());
     let first = deliveries.last().unwrap();
     let answers: Vec<&Value> =
@@ -102,7 +102,7 @@ pub(super) async fn of_the_webhook(people: &People, office: &Office, books: &Boo
 
 /// Every secret has its value, under the new key.
 pub(super) async fn of_secrets(people: &People, books: &Books) {
-    let listed = all(&people.olga, "/api/secrets").await;
+    let listed = people.olga.all("/api/secrets").await;
     assert_eq!(distinct(&listed, "/id"), books.secrets.keys().cloned().collect());
     assert!(!json!(listed).to_string().contains(MARK));
     for (id, value) in &books.secrets {
@@ -110,7 +110,7 @@ pub(super) async fn of_secrets(people: &People, books: &Books) {
         assert_eq!(&people.olga.post(&path, json!({})).await.expect(200).body["value"], value);
         people.vera.post(&path, json!({})).await.expect_problem(403, "forbidden");
     }
-    let keys = all(&people.olga, "/api/secrets/keys").await;
+    let keys = people.olga.all("/api/secrets/keys").await;
     let active: Vec<Value> = keys.into_iter().filter(|key| key["state"] == "active").collect();
     assert_eq!((active.len(), &active[0]["id"]), (1, &json!(books.data_key)));
     assert_eq!(active[0]["encryptions"], books.secrets.len());
@@ -121,9 +121,9 @@ pub(super) async fn of_secrets(people: &People, books: &Books) {
 pub(super) async fn of_operations(people: &People, books: &Books, now: Timestamp) {
     for group in GROUPS {
         let operations = format!("/api/{group}/operations");
-        let dead = all(&people.otto, &format!("{operations}/dead-letters")).await;
+        let dead = people.otto.all(&format!("{operations}/dead-letters")).await;
         assert_eq!(dead, Vec::<Value>::new(), "{group}");
-        for job in all(&people.otto, &format!("{operations}/jobs")).await {
+        for job in people.otto.all(&format!("{operations}/jobs")).await {
             let expected = match &job["id"] {
                 id if id == books.hopeless.as_str() => "dead",
                 _ if is_of_today(&job, now) => "succeeded",
@@ -131,14 +131,14 @@ pub(super) async fn of_operations(people: &People, books: &Books, now: Timestamp
             };
             assert_eq!(job["state"], expected, "{job:#}");
         }
-        for timer in all(&people.otto, &format!("{operations}/timers")).await {
+        for timer in people.otto.all(&format!("{operations}/timers")).await {
             let name = timer["timer"].as_str().unwrap();
             let history = people.otto.get(&format!("{operations}/timers/{name}/history")).await.expect(200);
             check_runs(history.body["runs"].as_array().unwrap());
         }
     }
     let jobs = async |group: &str, job: &str| {
-        all(&people.otto, &format!("/api/{group}/operations/jobs?job={job}")).await
+        people.otto.all(&format!("/api/{group}/operations/jobs?job={job}")).await
     };
     let encryptions = BTreeSet::from([books.rotation.clone(), books.hopeless.clone()]);
     assert_eq!(distinct(&jobs("secrets", "reencrypt").await, "/id"), encryptions);
@@ -168,7 +168,7 @@ fn check_runs(newest_first: &[Value]) {
 
 /// Every acknowledged write stands in the chain exactly once, and the chain is whole.
 pub(super) async fn of_the_audit(people: &People, books: &Books) {
-    let entries = all(&people.olga, "/api/logging/entries?sort=seq").await;
+    let entries = people.olga.all("/api/logging/entries?sort=seq").await;
     let numbers: Vec<u64> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=entries.len() as u64).collect::<Vec<_>>());
     distinct(&entries, "/eventId");
