@@ -33,7 +33,7 @@ impl World {
                 }
             }
         }
-        self.assembly.directory.forget_permissions();
+        self.assembly.directory.forget_permissions(None);
     }
 
     /// Hands one event to one consumer.
@@ -82,7 +82,7 @@ impl World {
     /// Makes something and answers its id; what callers may do is looked up afresh from then on.
     pub(crate) async fn make(&self, who: &Person, path: &str, body: Value) -> String {
         let made = self.post(who, path, body).await.expect(201);
-        self.assembly.directory.forget_permissions();
+        self.assembly.directory.forget_permissions(None);
         made["id"].as_str().unwrap().to_owned()
     }
 
@@ -96,7 +96,7 @@ impl World {
     ) -> crate::harness::Reply {
         let path = format!("/teams/{team}/members/{}", who.id);
         let reply = self.call(by, Method::PUT, &path, Some(json!({"role": role}))).await;
-        self.assembly.directory.forget_permissions();
+        self.assembly.directory.forget_permissions(None);
         reply
     }
 }

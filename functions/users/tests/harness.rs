@@ -173,7 +173,7 @@ impl World {
         let id = coder_users::model::MembershipRef::document_id(of.organization);
         unit.mirror(id, membership.mirror(of.organization)).unwrap();
         drop(unit.commit().await.unwrap());
-        self.assembly.directory.forget_permissions();
+        self.assembly.directory.forget_permissions(None);
         person.at(of.organization)
     }
 
@@ -197,7 +197,7 @@ impl World {
         let mut unit = self.begin(Partition::organization(of.organization));
         unit.replace(&before, after).unwrap();
         drop(unit.commit().await.unwrap());
-        self.assembly.directory.forget_permissions();
+        self.assembly.directory.forget_permissions(None);
     }
 
     /// Calls as a person.

@@ -24,7 +24,7 @@ fn by_token(token: &str, verb: &str) -> String {
 
 async fn accept(world: &World, who: &Person, token: &str) -> crate::harness::Reply {
     let reply = world.call(who, Method::POST, &by_token(token, "/accept"), None).await;
-    world.assembly.directory.forget_permissions();
+    world.assembly.directory.forget_permissions(None);
     reply
 }
 

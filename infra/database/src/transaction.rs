@@ -68,6 +68,8 @@ pub struct OutboxEntry {
     pub partition: Partition,
     /// Its document id.
     pub id: String,
+    /// The type of its event.
+    pub event_type: String,
 }
 
 impl Transaction {
@@ -343,9 +345,10 @@ impl Transaction {
                 // An old event for one group is a new message: with the event's id it would pass for a repeat.
                 Some(_) => format!("{ID_PREFIX}{}", self.new_id()),
             };
+            let event_type = outbox.event["type"].as_str().unwrap_or_default().to_owned();
             self.bookkeep(&document_id, outbox, None)?;
-            let partition = self.partition.clone();
-            committed.outbox.push(OutboxEntry { container: self.container, partition, id: document_id });
+            let (container, partition) = (self.container, self.partition.clone());
+            committed.outbox.push(OutboxEntry { container, partition, id: document_id, event_type });
         }
         if !self.silent {
             let entry = AuditEntry {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,12 +30,16 @@ const PERMISSIONS_HOLD: Duration = Duration::from_mins(1);
 /// Most permission sets kept.
 const PERMISSION_SETS: u64 = 50_000;
 
+/// Most organizations whose permission sets are kept.
+const ORGANIZATIONS: u64 = 50_000;
+
 /// Asks the `auth` and `users` groups.
 pub struct Directory {
     ambient: Ambient,
     peers: Arc<Peers>,
     sets: Cache<Holder, Kept>,
-    generation: AtomicU64,
+    /// What sets of an organization were resolved in; a change of its permissions ends it.
+    epochs: Cache<OrganizationId, Arc<Epoch>>,
     shared: Option<SharedPermissions>,
     /// When permissions were last changed by this process, in milliseconds since 1970.
     changed_at: AtomicI64,
@@ -45,8 +49,12 @@ pub struct Directory {
 struct Kept {
     set: Arc<PermissionSet>,
     until: Timestamp,
-    generation: u64,
+    epoch: Arc<Epoch>,
 }
+
+/// A time in which no permission of an organization was changed by this process; told from others by its address.
+#[derive(Debug)]
+struct Epoch;
 
 impl fmt::Debug for Directory {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +69,7 @@ impl Directory {
             ambient,
             peers,
             sets: Cache::new(PERMISSION_SETS),
-            generation: AtomicU64::new(0),
+            epochs: Cache::new(ORGANIZATIONS),
             shared: None,
             changed_at: AtomicI64::new(i64::MIN),
         }
@@ -73,12 +81,14 @@ impl Directory {
         Self { shared, ..self }
     }
 
-    /// Forgets all resolved permissions, because some have changed. What is being asked at this moment is not
-    /// kept either.
-    pub fn forget_permissions(&self) {
+    /// Forgets resolved permissions in one organization, or in all, because some have changed. What is being asked
+    /// at this moment is not kept either.
+    pub fn forget_permissions(&self, organization: Option<OrganizationId>) {
         self.changed_at.store(self.ambient.now().as_millisecond(), Ordering::SeqCst);
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.sets.invalidate_all();
+        match organization {
+            Some(id) => self.epochs.invalidate(&id),
+            None => self.epochs.invalidate_all(),
+        }
     }
 
     /// Brings the list of revocations up to date from `cursor`; answers where to go on.
@@ -217,9 +227,9 @@ impl Authorizer for Directory {
     ) -> Result<Arc<PermissionSet>, Failure> {
         let key = (organization_id, user_id, scope);
         let now = self.ambient.now();
-        let generation = self.generation.load(Ordering::SeqCst);
+        let epoch = self.epochs.get_with(organization_id, || Arc::new(Epoch));
         if let Some(known) = self.sets.get(&key)
-            && known.generation == generation
+            && Arc::ptr_eq(&known.epoch, &epoch)
             && known.until > now
         {
             return Ok(known.set);
@@ -227,7 +237,7 @@ impl Authorizer for Directory {
         let Resolved { permissions, resolved_at } = self.resolve(&key, now).await?;
         let set = Arc::new(permissions);
         let until = resolved_at.saturating_add(PERMISSIONS_HOLD).unwrap_or(Timestamp::MIN);
-        self.sets.insert(key, Kept { set: set.clone(), until, generation });
+        self.sets.insert(key, Kept { set: set.clone(), until, epoch });
         Ok(set)
     }
 }

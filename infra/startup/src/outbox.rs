@@ -26,6 +26,15 @@ impl OutboxNotifier for LeftForTheSweep {
 /// The container whose events can change what somebody may do.
 const PERMISSION_CONTAINER: &str = "users";
 
+/// Those of its events that change nobody's permissions at anything that was there before.
+const CHANGES_NONE: [&str; 5] = [
+    "coder.users.invitation.sent",
+    "coder.users.project.created",
+    "coder.users.team.created",
+    "coder.users.user.created",
+    "coder.users.user.updated",
+];
+
 /// Forgets resolved permissions at every commit that may have changed some, then passes the events on.
 #[derive(Debug)]
 pub(crate) struct PermissionWatch {
@@ -35,8 +44,11 @@ pub(crate) struct PermissionWatch {
 
 impl OutboxNotifier for PermissionWatch {
     fn committed(&self, entries: Vec<OutboxEntry>) {
-        if entries.iter().any(|entry| entry.container == PERMISSION_CONTAINER) {
-            self.directory.forget_permissions();
+        let may_change = |entry: &&OutboxEntry| {
+            entry.container == PERMISSION_CONTAINER && !CHANGES_NONE.contains(&entry.event_type.as_str())
+        };
+        for entry in entries.iter().filter(may_change) {
+            self.directory.forget_permissions(entry.partition.organization_id());
         }
         self.next.committed(entries);
     }
@@ -76,5 +88,87 @@ pub async fn sweep(dispatcher: Arc<Dispatcher>, containers: Vec<&'static str>, m
                 Err(failure) => tracing::warn!(container, cause = %failure, "an outbox could not be swept"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use coder_core::{Ambient, OrganizationId, Scope, UserId};
+    use coder_database::Partition;
+    use coder_handler::{Peer, Peers};
+    use coder_middleware::runtime::Authorizer as _;
+    use coder_middleware::token::ServiceTokens;
+    use serde_json::json;
+
+    use super::*;
+
+    struct World {
+        watch: PermissionWatch,
+        user: UserId,
+        asked: Arc<AtomicUsize>,
+    }
+
+    /// A process and a `users` group that counts how often it is asked.
+    fn world() -> World {
+        let ambient = Ambient::system();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let answer = async move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Json(json!({"permissions": ["users.team.read"]}))
+        };
+        let users = Router::new().route("/api/users/internal/permissions", post(answer));
+        let tokens = Arc::new(ServiceTokens::new(ambient.clone(), &[7; 32]));
+        let peers = Arc::new(Peers::new("platform", tokens, reqwest::Client::new()));
+        peers.register("users", Peer::InProcess(users));
+        let directory = Arc::new(Directory::new(ambient.clone(), peers));
+        let next = Arc::new(LeftForTheSweep);
+        World { watch: PermissionWatch { next, directory }, user: ambient.new_id(), asked }
+    }
+
+    impl World {
+        /// How often `users` is asked for the person's permissions in both organizations after such a commit.
+        async fn asks_after(
+            &self,
+            (partition, event): (Partition, &str),
+            organizations: [OrganizationId; 2],
+        ) -> usize {
+            for id in organizations {
+                self.ask(id).await;
+            }
+            let before = self.asked.load(Ordering::SeqCst);
+            let (container, id) = (PERMISSION_CONTAINER, "outbox:1".to_owned());
+            let event_type = event.to_owned();
+            self.watch.committed(vec![OutboxEntry { container, partition, id, event_type }]);
+            for id in organizations {
+                self.ask(id).await;
+            }
+            self.asked.load(Ordering::SeqCst) - before
+        }
+
+        async fn ask(&self, id: OrganizationId) {
+            let found = self.watch.directory.permissions(id, self.user, Scope::Organization(id)).await;
+            assert!(found.unwrap().allows("users.team.read"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_at_once_and_asked_for_only_where_it_may_matter() {
+        let world = world();
+        let ambient = Ambient::system();
+        let organizations: [OrganizationId; 2] = [ambient.new_id(), ambient.new_id()];
+        let [here, _] = organizations.map(Partition::organization);
+        let asks = async |partition: &Partition, event| {
+            world.asks_after((partition.clone(), event), organizations).await
+        };
+        assert_eq!(asks(&here, "coder.users.grant.added").await, 1, "the other organization's stay");
+        assert_eq!(asks(&here, "coder.users.something.new").await, 1, "what is not known to be harmless");
+        assert_eq!(asks(&here, "coder.users.team.created").await, 0);
+        let person = Partition::user(world.user);
+        assert_eq!(asks(&person, "coder.users.user.deactivated").await, 2, "a person is in any organization");
     }
 }

@@ -173,12 +173,12 @@ impl Resource for Team {
         write: TeamWrite,
     ) -> Result<Self> {
         let team = cleaned(write.onto(None, users.now()))?;
-        let snapshot = users.snapshot(who.organization_id, who.user_id, &[]).await?;
-        let teams = snapshot.permissions.teams();
-        Limit::Teams.check(&snapshot.organization.data.limits, teams.count(), 1)?;
+        let organization = users.organization(who.organization_id).await?;
+        let teams = users.team_tree(who.organization_id).await?;
+        Limit::Teams.check(&organization.data.limits, teams.count(), 1)?;
         teams.check_parent(None, team.parent_team_id).map_err(Problem::from)?;
         claim_name(unit, &team.name, id)?;
-        users.raise_version(unit, &snapshot.organization)?;
+        users.raise_version(unit, &organization)?;
         Ok(team)
     }
 

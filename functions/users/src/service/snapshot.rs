@@ -6,6 +6,7 @@ use coder_database::{Filter, Partition, Record};
 use super::{MAX_GRANTS, MAX_ROLES, Users};
 use crate::model::{GrantId, Membership, Organization, OrganizationStatus};
 use crate::permissions::{Access, OrganizationSnapshot, SnapshotParts};
+use crate::tree::TeamTree;
 
 /// An organization and what decides permissions in it. The document was read first, so that a write under its tag
 /// fails if anything here has changed since.
@@ -94,10 +95,19 @@ impl Users {
         for grant in self.grants.all(partition, None, 2 * MAX_GRANTS).await? {
             parts.grants.push((grant.id::<GrantId>()?, grant.data));
         }
-        for team in self.teams.all(partition, None, usize::MAX).await? {
-            parts.teams.push((team.id::<TeamId>()?, team.data.parent_team_id));
-        }
+        parts.teams = self.parents(partition).await?;
         Ok(parts)
+    }
+
+    /// The hierarchy of the organization's teams.
+    pub async fn team_tree(&self, organization_id: OrganizationId) -> Result<TeamTree, Failure> {
+        Ok(self.parents(&Partition::organization(organization_id)).await?.into_iter().collect())
+    }
+
+    /// Every team and its parent.
+    async fn parents(&self, partition: &Partition) -> Result<Vec<(TeamId, Option<TeamId>)>, Failure> {
+        let teams = self.teams.all(partition, None, usize::MAX).await?;
+        teams.iter().map(|team| Ok((team.id()?, team.data.parent_team_id))).collect()
     }
 
     fn snapshot_of(
