@@ -8,6 +8,7 @@ mod broker;
 mod chain;
 mod client;
 mod clock;
+mod cloud;
 mod compare;
 mod delivery;
 mod hop;
@@ -66,6 +67,8 @@ enum Name {
     Chain,
     /// Start, memory and size of a handler, beside Fastify.
     Start,
+    /// The same of a handler with the cloud's services, whose SDK takes minutes to build.
+    Cloud,
     /// Documents created, beside SQLite itself.
     Store,
     /// Filtered pages of containers of several sizes.
@@ -107,6 +110,7 @@ async fn measure(name: Name, long: bool, table: &mut Table) -> anyhow::Result<()
         Name::Hop => hop::measure(table).await,
         Name::Chain => chain::measure(table).await,
         Name::Start => start::measure(table).await,
+        Name::Cloud => cloud::measure(table).await,
         Name::Store => store::measure(table).await,
         Name::Pages => pages::measure(table, long).await,
         Name::Vectors => vectors::measure(table, long).await,

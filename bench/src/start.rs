@@ -16,11 +16,11 @@ use crate::teams::{Site, text};
 
 const STARTS: usize = 15;
 /// Long enough for what a start leaves behind to be done.
-const CALM: Duration = Duration::from_millis(500);
+pub(crate) const CALM: Duration = Duration::from_millis(500);
 /// The master key of the settings for tests, as a variable has it.
-const MASTER_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+pub(crate) const MASTER_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const START_MS: f64 = 15.0;
-const MEMORY_MIB: f64 = 12.0;
+pub(crate) const MEMORY_MIB: f64 = 12.0;
 
 /// A server's starts so far.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Starts {
 
 /// Starts both in turn, on data that is there.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
-    let binary = build()?;
+    let binary = build(&[])?;
     let site = Site::whole(1).await?;
     let fastify = Fastify::find(&site.issuer());
     let peer_data = tempfile::tempdir()?;
@@ -88,12 +88,12 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
 }
 
 /// The handler of `users` as it stands alone and as it is released, wherever this program was built.
-fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build(more: &[&str]) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent).context("no directory")?;
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--release", "--package", "coder-users", "--bin", "coder-users"]);
-    command.arg("--target-dir").arg(target).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    command.args(more).arg("--target-dir").arg(target).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
     ensure!(command.status()?.success(), "the handler of `users` cannot be built");
     Ok(target.join("release/coder-users"))
 }

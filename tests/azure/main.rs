@@ -11,6 +11,7 @@
 
 extern crate self as coder_testkit;
 
+mod dead_letters;
 #[path = "../../infra/azure/tests/doubles/mod.rs"]
 #[expect(dead_code, reason = "the tests of the providers use the rest")]
 mod doubles;
@@ -19,8 +20,12 @@ mod services;
 mod without_redis;
 
 pub use platform::TestPlatform;
-pub use testkit::{Client, Reply, Team, team};
+pub use testkit::{Client, Reply, Team, issuer, team};
 
+#[path = "../platform/arranged.rs"]
+mod arranged;
+#[path = "../platform/audit.rs"]
+mod audit;
 #[path = "../platform/control.rs"]
 mod control;
 #[path = "../platform/correlation.rs"]
@@ -36,11 +41,20 @@ mod limits;
 #[path = "../platform/mailbox.rs"]
 mod mailbox;
 #[path = "../platform/operations.rs"]
-#[expect(dead_code, reason = "the tests that are left out use the rest")]
 mod operations;
 #[path = "../platform/operators.rs"]
 mod operators;
 #[path = "../platform/proofs.rs"]
 mod proofs;
+#[path = "../platform/references.rs"]
+mod references;
+#[path = "../platform/rubbish.rs"]
+mod rubbish;
+#[path = "../platform/secrecy.rs"]
+mod secrecy;
 #[path = "../platform/story.rs"]
 mod story;
+#[path = "../platform/tenancy.rs"]
+mod tenancy;
+#[path = "../platform/users.rs"]
+mod users;

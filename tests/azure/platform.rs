@@ -20,7 +20,7 @@ use coder_vault::MasterKey;
 use secrecy::ExposeSecret as _;
 use testkit::Opening;
 
-use crate::doubles::cosmos::Emulator;
+use crate::doubles::cosmos::{Emulated, Emulator};
 use crate::doubles::key_vault::{Double, HOST};
 use crate::doubles::redis::Server;
 use crate::doubles::service_bus::{Front, NAMESPACE};
@@ -88,7 +88,12 @@ impl TestPlatform {
         self.1.identity.clone()
     }
 
-    /// The providers of another process, whose documents are elsewhere.
+    /// Another process' way to the documents.
+    pub(crate) fn account(&self) -> Emulated {
+        self.1.emulator.reached_as(Some(self.identity()))
+    }
+
+    /// The providers of another process, which has a way of its own to documents.
     pub(crate) fn open_with(
         &self,
         cosmos: impl Connect + 'static,
@@ -164,7 +169,7 @@ impl Cloud {
 
 /// A managed identity that gives one token for whatever service it is asked for.
 #[derive(Debug, Default)]
-struct Identity {
+pub(crate) struct Identity {
     scopes: Mutex<Vec<String>>,
 }
 

@@ -1,11 +1,17 @@
 //! What the process says of its services, what it asks tokens for, and what callers meet when a service is away.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use azure_data_cosmos::fault_injection::{
+    FaultInjectionConditionBuilder, FaultInjectionErrorType, FaultInjectionResultBuilder,
+    FaultInjectionRuleBuilder, FaultOperationType,
+};
 use coder_azure::cosmos::Account;
 use coder_cli::doctor::{self, Examined, Verdict};
 use coder_config::Settings;
 use coder_core::Ambient;
+use coder_database::{PartitionKey, StoreError};
 use coder_platform::{Options, Platform, route_groups};
 use coder_testkit::{Client, Team, TestPlatform};
 use serde_json::json;
@@ -65,6 +71,30 @@ async fn without_documents_callers_are_told_to_come_back() {
     let refused = nobody.post("/api/auth/login", login).await.expect_problem(503, "unavailable");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     platform.stop().await;
+}
+
+/// What Cosmos DB adds to its status says what the fault is: a way that is cut, here.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_name_each_failure_of_the_store_by_its_sub_status() {
+    let platform = TestPlatform::start().await;
+    let cut = FaultInjectionResultBuilder::new().with_error(FaultInjectionErrorType::ConnectionError).build();
+    let reads =
+        FaultInjectionConditionBuilder::new().with_operation_type(FaultOperationType::ReadItem).build();
+    let rule = FaultInjectionRuleBuilder::new("cut", cut).with_condition(reads).build();
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings::for_tests(directory.path());
+    let account = platform.account().meeting(vec![Arc::new(rule)]);
+    let providers = platform.open_with(account, settings, Ambient::system()).unwrap();
+    let groups = route_groups();
+    let container = &groups.iter().find(|group| group.name == "users").unwrap().containers[0];
+    providers.store.prepare(std::slice::from_ref(container)).await.unwrap();
+    let (key, failed) = (PartitionKey::single("nobody"), "store_failures_total{");
+    assert!(!providers.metrics.render().contains(failed));
+    let error = providers.store.read(container.name, &key, "nothing").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    let page = providers.metrics.render();
+    let told: Vec<&str> = page.lines().filter(|line| line.starts_with(failed)).collect();
+    assert_eq!(told, [r#"store_failures_total{status="503",sub_status="20010"} 1"#]);
 }
 
 /// On a machine that is no part of the cloud.

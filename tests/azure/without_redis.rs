@@ -1,8 +1,19 @@
 //! Redis goes away under a running platform: limits are counted by each process for itself, sessions are judged by the
 //! store's list, and nobody gets in who did not before.
 
+use std::sync::Arc;
+
+use coder_cache::Revocations;
+use coder_handler::serve::{Limits, serve_with};
+use coder_handler::server::surface;
+use coder_platform::route_groups;
+use coder_startup::assembly::DEADLINE;
+use coder_startup::outbox::LeftForTheSweep;
+use coder_startup::{Assembly, Providers};
 use coder_testkit::{Client, Team, TestPlatform};
+use jiff::SignedDuration;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 const ME: &str = "/api/auth/me";
 
@@ -67,4 +78,35 @@ async fn another_process_hears_of_the_end_of_a_session_by_the_store() {
     assembly.directory.poll_revocations(&assembly.providers.revocations, None).await.unwrap();
     there.get(ME).await.expect_problem(401, "unauthenticated");
     beside.stop().await;
+}
+
+/// As it is in the cloud: `users` runs alone, and what `auth` has revoked comes as a list that it has to ask for. For a
+/// minute the last one is good enough; after that nobody is believed, neither let in nor sent away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_list_of_revocations_is_old_believes_nobody() {
+    let platform = TestPlatform::start().await;
+    let ada = platform.register("ada@example.com", Some("Acme")).await;
+    let here = &platform.platform.assembly.providers;
+    let revocations = Arc::new(Revocations::new(here.ambient.clone()));
+    let alone = Providers { local: None, revocations: revocations.clone(), ..here.clone() };
+    let users = route_groups().into_iter().filter(|group| group.name == "users").collect();
+    let assembly = Assembly::start(alone, users, Arc::new(LeftForTheSweep)).await.unwrap();
+    let (chain, health) = (assembly.chain("users", 1 << 20, DEADLINE), here.health.clone());
+    let handler = surface(&assembly.groups[0], chain, health);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve_with(Limits::BEHIND_HOST, listener, handler, std::future::pending()));
+    let there = Client::nobody(url, reqwest::Client::new()).with_token(ada.token());
+
+    let me = "/api/users/me";
+    let look = async || assembly.directory.poll_revocations(&revocations, None).await.unwrap();
+    look().await;
+    there.get(me).await.expect(200);
+    platform.clock.advance(SignedDuration::from_secs(60));
+    there.get(me).await.expect(200);
+    platform.clock.advance(SignedDuration::from_secs(1));
+    let refused = there.get(me).await.expect_problem(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "5");
+    look().await;
+    there.get(me).await.expect(200);
 }

@@ -1,8 +1,11 @@
-//! `coder dead-letters`: what could not be delivered, directly on the data directory, whether the platform runs or
-//! not.
+//! `coder dead-letters`: what could not be delivered, directly on the store that the settings name, whether the
+//! platform runs or not.
 
 mod arguments;
+#[cfg(feature = "azure")]
+mod broker;
 mod edit;
+mod shown;
 
 use anyhow::{Context as _, anyhow, bail};
 use coder_core::{Failure, Timestamp};
@@ -10,10 +13,11 @@ use coder_database::{Record, Transaction};
 use coder_handler::Group;
 use coder_handler::retry_stale;
 use coder_queue::dead_letter::{DeadLetter, DeadLetters as Letters, Replayed, Selection, State, masked};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub(crate) use arguments::DeadLetters;
 use arguments::{Command, Filter, Replay, Which};
+use shown::{Report, brief, print};
 
 use crate::data::Data;
 use crate::terminal;
@@ -23,11 +27,10 @@ const MOST: usize = 10_000;
 
 /// Runs the command.
 pub(crate) fn run(options: DeadLetters) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(async {
+    if options.broker {
+        return of_broker(options);
+    }
+    wait_for(async {
         let desk = Desk { data: Data::open(options.data_dir).await?, json: options.json };
         match options.command {
             Command::List { filter, state, limit } => desk.list(&filter, state, limit).await,
@@ -39,7 +42,25 @@ pub(crate) fn run(options: DeadLetters) -> anyhow::Result<()> {
     })
 }
 
-/// The data directory, and how to answer.
+fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(work)
+}
+
+#[cfg(feature = "azure")]
+fn of_broker(options: DeadLetters) -> anyhow::Result<()> {
+    wait_for(broker::run(options))
+}
+
+#[cfg(not(feature = "azure"))]
+fn of_broker(_: DeadLetters) -> anyhow::Result<()> {
+    bail!(
+        "only Service Bus holds dead letters of its own, and this program was built without it; \
+         `cargo run --features azure -- dead-letters` has it"
+    )
+}
+
+/// The store, and how to answer.
 struct Desk {
     data: Data,
     json: bool,
@@ -68,33 +89,14 @@ impl Desk {
         }
         found.sort_by_key(|record| std::cmp::Reverse(record.meta.created_at));
         found.truncate(limit as usize);
-        let found: Vec<_> = found.into_iter().map(brief).collect();
+        for record in &mut found {
+            record.data = brief(record.data.clone());
+        }
         if self.json {
             print(&json!(found));
-        } else if found.is_empty() {
-            terminal::line("no such dead letters");
         } else {
-            let cells = |record: &Record<DeadLetter>| {
-                let letter = &record.data;
-                let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-                let consumer = format!("{}/{}", letter.group, text(&letter.consumer));
-                let (reason, state) = (letter.reason.as_str().to_owned(), letter.state.as_str().to_owned());
-                [
-                    record.meta.id.clone(),
-                    consumer,
-                    text(&letter.event_type),
-                    reason,
-                    letter.attempts.to_string(),
-                    state,
-                    terminal::time(letter.last_at),
-                ]
-            };
-            terminal::table(
-                ["ID", "CONSUMER", "TYPE", "REASON", "ATTEMPTS", "STATE", "LAST"],
-                found.iter().map(cells),
-            );
-            terminal::line("");
-            terminal::line("`coder dead-letters show <id>` says why; then `edit`, `replay` or `drop`");
+            let found = found.iter().map(|record| (record.meta.id.as_str(), &record.data));
+            shown::table(found, "`coder dead-letters show <id>` says why; then `edit`, `replay` or `drop`");
         }
         Ok(())
     }
@@ -111,29 +113,7 @@ impl Desk {
         if self.json {
             return print(&json!(record));
         }
-        let letter = &record.data;
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let rows = [
-            ("id", record.meta.id.clone()),
-            ("consumer", format!("{}/{}", letter.group, letter.consumer.as_deref().unwrap_or("(none)"))),
-            ("reason", format!("{}: {}", letter.reason.as_str(), letter.description)),
-            ("state", format!("{}, replayed {} times", letter.state.as_str(), letter.replays)),
-            ("attempts", letter.attempts.to_string()),
-            ("first", terminal::time(letter.first_at)),
-            ("last", terminal::time(letter.last_at)),
-            ("error", text(&letter.last_error)),
-            ("type", text(&letter.event_type)),
-            ("raw", text(&letter.raw)),
-        ];
-        for (name, text) in rows.into_iter().filter(|(_, text)| !text.is_empty()) {
-            terminal::line(&format!("{name:<10}{text}"));
-        }
-        for (name, event) in [("event", &letter.event), ("before it was edited", &letter.original_event)] {
-            if let Some(event) = event {
-                terminal::line(&format!("{name}:"));
-                print(event);
-            }
-        }
+        shown::whole(&record.meta.id, &record.data);
     }
 
     async fn edit(&self, wanted: &arguments::Edit) -> anyhow::Result<()> {
@@ -159,13 +139,13 @@ impl Desk {
             if outcome.as_ref().is_ok_and(|replayed| *replayed == Replayed::Now) {
                 sent += 1;
             }
-            report.add(found.id, outcome.map(|replayed| replayed == Replayed::Now));
+            report.add(found.id, outcome.map(|replayed| replayed == Replayed::Now).map_err(plain));
         }
         if wanted.which.all {
             report.without_event = self.which(&wanted.which, Some(false)).await?.len();
         }
-        let next = "they go out when a platform sweeps its outbox: within seconds, if one runs on this data directory";
-        self.report(&report, &wanted.which, "replayed", next)
+        let next = "they go out when a process of their group sweeps its outbox: at once, if one runs";
+        report.say(self.json, wanted.which.dry_run, "replayed", next)
     }
 
     async fn replay_one(
@@ -190,9 +170,10 @@ impl Desk {
         let mut report = Report::default();
         for found in self.which(which, None).await? {
             let outcome = self.discard_one(&found, which.dry_run).await;
-            report.add(found.id, outcome);
+            report.add(found.id, outcome.map_err(plain));
         }
-        self.report(&report, which, "dropped", "they are kept for 90 days; `list --state dropped` shows them")
+        let next = "they are kept for 90 days; `list --state dropped` shows them";
+        report.say(self.json, which.dry_run, "dropped", next)
     }
 
     async fn discard_one(&self, found: &Found<'_>, dry_run: bool) -> Result<bool, Failure> {
@@ -258,70 +239,6 @@ impl Desk {
         }
         Ok(all)
     }
-
-    /// Says what was done. An error if anything could not be.
-    fn report(&self, report: &Report, which: &Which, verb: &str, next: &str) -> anyhow::Result<()> {
-        let (done, failed) = (&report.done, &report.failed);
-        if self.json {
-            let failed: Vec<Value> =
-                failed.iter().map(|(id, reason)| json!({"id": id, "reason": reason})).collect();
-            print(&json!({
-                verb: done, "unchanged": report.unchanged, "failed": failed,
-                "withoutEvent": report.without_event, "dryRun": which.dry_run,
-            }));
-        } else {
-            for (id, reason) in failed {
-                terminal::line(&format!("{id}: {reason}"));
-            }
-            let unchanged = match report.unchanged.len() {
-                0 => String::new(),
-                count => format!(", {count} {verb} before"),
-            };
-            if report.without_event > 0 {
-                let count = report.without_event;
-                terminal::line(&format!("{count} without an event were passed over: `edit` or `drop` them"));
-            }
-            if which.dry_run {
-                terminal::line(&format!("{} would be {verb}{unchanged}; nothing was changed", done.len()));
-            } else {
-                terminal::line(&format!("{} {verb}{unchanged}", done.len()));
-            }
-            if !done.is_empty() && !which.dry_run {
-                terminal::line(next);
-            }
-        }
-        match failed.len() {
-            0 => Ok(()),
-            count => bail!("{count} of {} could not be {verb}", count + done.len() + report.unchanged.len()),
-        }
-    }
-}
-
-/// What came of a command on many.
-#[derive(Debug, Default)]
-struct Report {
-    done: Vec<String>,
-    unchanged: Vec<String>,
-    failed: Vec<(String, String)>,
-    /// Open ones that cannot be replayed.
-    without_event: usize,
-}
-
-impl Report {
-    fn add(&mut self, id: String, outcome: Result<bool, Failure>) {
-        match outcome {
-            Ok(true) => self.done.push(id),
-            Ok(false) => self.unchanged.push(id),
-            Err(failure) => self.failed.push((id, plain(failure).to_string())),
-        }
-    }
-}
-
-/// For lists: without what is inside.
-fn brief(mut record: Record<DeadLetter>) -> Record<DeadLetter> {
-    (record.data.event, record.data.original_event, record.data.raw) = (None, None, None);
-    record.data = masked(record.data);
-    record
 }
 
 /// A failure as a person at the keyboard wants it.
@@ -335,8 +252,4 @@ fn plain(failure: Failure) -> anyhow::Error {
         Failure::Stale => anyhow!("the dead letter changed in this very moment; look again"),
         other => anyhow!("{other}"),
     }
-}
-
-fn print(value: &Value) {
-    terminal::line(&serde_json::to_string_pretty(value).unwrap_or_default());
 }

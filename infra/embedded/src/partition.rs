@@ -4,7 +4,7 @@ use coder_database::PartitionKey;
 use serde_json::Value;
 
 /// The partitions that a statement reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Range {
     /// One partition.
     One(String),

@@ -1,4 +1,4 @@
-//! The tables of the document file: making them, and extending them when a declaration has grown. Nothing is
+//! The tables of the document file: making them, and extending them when a declaration has grown. No document is
 //! ever dropped here.
 
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ pub(crate) fn prepare(connection: &Connection, table: &Table) -> Result<(), Stor
         return Err(invalid(what));
     }
     create_tables(connection, container.name).map_err(from_sqlite)?;
+    create_vectors(connection, container.name).map_err(from_sqlite)?;
     add_columns(connection, table).map_err(from_sqlite)?;
     index_types(connection, container.name).map_err(from_sqlite)?;
     for index in &container.indexes {
@@ -90,18 +91,41 @@ fn stored_declaration(connection: &Connection, name: &str) -> Result<Option<(Str
 
 /// The table keeps its rowid: without one, documents would spill to overflow pages.
 fn create_tables(connection: &Connection, name: &str) -> rusqlite::Result<()> {
-    let (table, vectors) = (documents(name), vectors(name));
+    let table = documents(name);
     connection.execute_batch(&format!(
         "CREATE TABLE IF NOT EXISTS {table}(
            n INTEGER PRIMARY KEY, pk TEXT NOT NULL, id TEXT NOT NULL, etag TEXT NOT NULL, ts INTEGER NOT NULL,
            exp INTEGER, body BLOB NOT NULL, UNIQUE(pk, id));
-         CREATE INDEX IF NOT EXISTS \"x_{name}\" ON {table}(exp) WHERE exp IS NOT NULL;
-         CREATE TABLE IF NOT EXISTS {vectors}(
-           n INTEGER PRIMARY KEY, pk TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL, exp INTEGER,
-           emb BLOB NOT NULL, UNIQUE(pk, id, field));
+         CREATE INDEX IF NOT EXISTS \"x_{name}\" ON {table}(exp) WHERE exp IS NOT NULL;"
+    ))
+}
+
+/// A row of vectors is never updated, and its number never comes again: so those who keep copies know what is new.
+/// The index ends with the number, as every index does.
+fn create_vectors(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    let (table, vectors) = (documents(name), vectors(name));
+    let of_old = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'v_' || ?1
+                  AND sql NOT LIKE '%AUTOINCREMENT%'";
+    let of_old = connection.query_row(of_old, [name], |row| row.get::<_, i64>(0))? > 0;
+    if of_old {
+        connection.execute_batch(&format!(
+            "DROP TRIGGER \"d_{name}\"; ALTER TABLE {vectors} RENAME TO \"o_{name}\";"
+        ))?;
+    }
+    connection.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {vectors}(
+           n INTEGER PRIMARY KEY AUTOINCREMENT, pk TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL,
+           exp INTEGER, emb BLOB NOT NULL, UNIQUE(pk, id, field));
+         CREATE INDEX IF NOT EXISTS \"s_{name}\" ON {vectors}(pk, field);
          CREATE TRIGGER IF NOT EXISTS \"d_{name}\" AFTER DELETE ON {table} BEGIN
            DELETE FROM {vectors} WHERE pk = OLD.pk AND id = OLD.id; END;"
-    ))
+    ))?;
+    if of_old {
+        connection.execute_batch(&format!(
+            "INSERT INTO {vectors} SELECT * FROM \"o_{name}\"; DROP TABLE \"o_{name}\";"
+        ))?;
+    }
+    Ok(())
 }
 
 fn add_columns(connection: &Connection, table: &Table) -> rusqlite::Result<()> {

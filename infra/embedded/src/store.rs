@@ -20,7 +20,7 @@ use crate::partition::{self, Range};
 use crate::query::PageRead;
 use crate::schema;
 use crate::table::Table;
-use crate::vector::Search;
+use crate::vector::{Copies, Search};
 
 /// Documents that one step of a sweep removes.
 const SLICE: i64 = 500;
@@ -31,6 +31,7 @@ const SLICE: i64 = 500;
 pub struct SqliteStore {
     database: Database,
     tables: RwLock<HashMap<&'static str, Arc<Table>>>,
+    copies: Arc<Copies>,
     ambient: Ambient,
 }
 
@@ -39,7 +40,8 @@ impl SqliteStore {
     /// time-out when another process holds the file.
     pub fn open(directory: &Path, options: &Options, ambient: Ambient) -> Result<Self, OpenError> {
         let database = Database::open(directory, "docs", options, schema::create)?;
-        Ok(Self { database, tables: RwLock::default(), ambient })
+        let copies = Arc::new(Copies::new(options.vector_memory));
+        Ok(Self { database, tables: RwLock::default(), copies, ambient })
     }
 
     /// Removes documents whose time has come, and says how many. Nothing depends on it but the file's size:
@@ -184,10 +186,11 @@ impl DocumentStore for SqliteStore {
         filter.map_or(Ok(()), check_filter)?;
         let (range, now) = (Self::range(&table, key)?, self.now());
         let search = Search::new(&table, &range, field, vector, top, filter, now)?;
+        let copies = Arc::clone(&self.copies);
         let job = move |connection: &Connection| {
             // One transaction, so that no hit goes between finding and reading it.
-            let snapshot = connection.unchecked_transaction().map_err(from_sqlite)?;
-            let hits = search.run(&snapshot)?.into_iter().filter_map(|hit| {
+            let (snapshot, hits) = search.run(connection, &copies)?;
+            let hits = hits.into_iter().filter_map(|hit| {
                 let document = read_document(&snapshot, &table, &hit.pk, hit.id, now).transpose()?;
                 Some(document.map(|document| (document, hit.similarity)))
             });

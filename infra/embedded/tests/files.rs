@@ -186,6 +186,43 @@ async fn a_later_declaration_adds_indexes_and_vectors_to_what_is_there() {
 }
 
 #[tokio::test]
+async fn the_vectors_of_an_older_program_are_found_and_kept_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = try_open(directory.path()).unwrap();
+    let container = [Container::new("c").vector("v", 2)];
+    store.prepare(&container).await.unwrap();
+    let documents = vec![put("a", json!({ "v": [1, 0] })), put("b", json!({ "v": [0, 1] }))];
+    store.write("c", &key(), documents).await.unwrap();
+    drop(store);
+    let file = Connection::open(directory.path().join("docs.db")).unwrap();
+    file.execute_batch(
+        "DROP TRIGGER d_c; CREATE TABLE old AS SELECT * FROM v_c; DROP TABLE v_c;
+         CREATE TABLE v_c(
+           n INTEGER PRIMARY KEY, pk TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL, exp INTEGER,
+           emb BLOB NOT NULL, UNIQUE(pk, id, field));
+         CREATE TRIGGER d_c AFTER DELETE ON c_c BEGIN DELETE FROM v_c WHERE pk = OLD.pk AND id = OLD.id; END;
+         INSERT INTO v_c SELECT * FROM old; DROP TABLE old;",
+    )
+    .unwrap();
+    drop(file);
+    let store = try_open(directory.path()).unwrap();
+    for _ in 0..2 {
+        store.prepare(&container).await.unwrap();
+    }
+    let nearest = async || {
+        let found = store.nearest("c", &key(), "v", &[0.0, 1.0], 9, None).await.unwrap();
+        found.into_iter().map(|(found, _)| found.id).collect::<Vec<_>>()
+    };
+    assert_eq!(nearest().await, ["b", "a"]);
+    // The newest goes and another comes: its row must be a new one.
+    let delete = Operation::Delete { id: "b".into(), if_match: None };
+    store.write("c", &key(), vec![delete]).await.unwrap();
+    store.write("c", &key(), vec![put("d", json!({ "v": [1, 1] }))]).await.unwrap();
+    assert_eq!(nearest().await, ["d", "a"]);
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
 async fn declarations_that_make_no_sense_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = try_open(directory.path()).unwrap();

@@ -3,12 +3,15 @@
 //! A group's function `on-dead-letter` takes them as they come and makes documents of them, and those are what
 //! operators list and replay. This reader is for when there is no such function any more, or it cannot run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use azure_core::http::headers::{CONTENT_TYPE, HeaderName, Headers};
 use azure_core::http::{Method, RawResponse, StatusCode};
+use coder_core::Timestamp;
 use coder_queue::message::{CLOUD_EVENT, property};
 use coder_queue::{Entity, Message, PublishError, Publisher};
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -61,6 +64,8 @@ pub struct DeadMessage {
     pub sequence_number: i64,
     /// How often it was delivered, this time included.
     pub delivery_count: u32,
+    /// When it was published.
+    pub enqueued_at: Option<Timestamp>,
     /// The address that settles it.
     lock: String,
 }
@@ -75,6 +80,7 @@ struct BrokerProperties {
     sequence_number: i64,
     #[serde(default)]
     delivery_count: u32,
+    enqueued_time_utc: Option<String>,
 }
 
 /// The dead letters of a group's subscription.
@@ -103,6 +109,41 @@ impl DeadLetterQueue {
         read(self.entity, answer).map(Some).map_err(DeadLetterError::Unreadable)
     }
 
+    /// Shows each message to `settle` under its lock, the oldest first and `most` at the most, and gives back those
+    /// that it does not say it has settled. Says whether there may be more.
+    pub async fn visit(
+        &self,
+        most: usize,
+        mut settle: impl AsyncFnMut(&DeadMessage) -> bool,
+    ) -> Result<bool, DeadLetterError> {
+        let (mut held, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut ended = loop {
+            if seen.len() == most {
+                break Ok(true);
+            }
+            let dead = match self.receive().await {
+                Ok(Some(dead)) => dead,
+                Ok(None) => break Ok(false),
+                Err(error) => break Err(error),
+            };
+            if !seen.insert(dead.sequence_number) {
+                // The first locks have ended, and these stand before what was not seen yet.
+                held.push(dead);
+                break Ok(true);
+            }
+            if !settle(&dead).await {
+                held.push(dead);
+            }
+        };
+        for dead in &held {
+            match self.release(dead).await {
+                Ok(()) | Err(DeadLetterError::LockLost) => {}
+                Err(error) => ended = ended.and(Err(error)),
+            }
+        }
+        ended
+    }
+
     /// Removes the message for good.
     pub async fn complete(&self, dead: &DeadMessage) -> Result<(), DeadLetterError> {
         self.settle(dead, Method::Delete).await
@@ -113,18 +154,33 @@ impl DeadLetterQueue {
         self.settle(dead, Method::Put).await
     }
 
-    /// Sends the message to this group again, with all its attempts, and removes it here.
+    /// Sends the message to this group again, with all its attempts, at `due` or at once, and removes it here.
     ///
     /// It gets a new id, or the broker would take it for a repeat; always the same, so that it is sent once even
     /// if the removal fails and the replay is done again.
-    pub async fn replay(&self, dead: &DeadMessage, publisher: &dyn Publisher) -> Result<(), DeadLetterError> {
-        let mut message = dead.message.clone();
+    pub async fn replay(
+        &self,
+        dead: &DeadMessage,
+        due: Option<Timestamp>,
+        publisher: &dyn Publisher,
+    ) -> Result<(), DeadLetterError> {
+        let mut message = Message { scheduled_at: due, ..dead.message.clone() };
         let kept: String = message.id.chars().take(ID_KEPT).collect();
         message.id = format!("{kept}~{}", dead.sequence_number);
         message.properties.insert(property::TARGET.to_owned(), Value::from(self.group.as_str()));
         message.properties.remove(property::ATTEMPT);
         publisher.publish(&[message]).await?;
         self.complete(dead).await
+    }
+
+    /// The group whose subscription it is.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The topic of that subscription.
+    pub fn entity(&self) -> Entity {
+        self.entity
     }
 
     async fn settle(&self, dead: &DeadMessage, method: Method) -> Result<(), DeadLetterError> {
@@ -164,7 +220,9 @@ fn read(entity: Entity, answer: RawResponse) -> Result<DeadMessage, String> {
     let (reason, description) = (text("deadletterreason"), text("deadlettererrordescription"));
     let (sequence_number, delivery_count) = (broker.sequence_number, broker.delivery_count);
     let message = Message { body: answer.body().to_vec(), ..message };
-    Ok(DeadMessage { message, reason, description, sequence_number, delivery_count, lock })
+    let enqueued = broker.enqueued_time_utc.as_deref();
+    let enqueued_at = enqueued.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
+    Ok(DeadMessage { message, reason, description, sequence_number, delivery_count, enqueued_at, lock })
 }
 
 /// A property from its header, whose value is JSON.

@@ -85,7 +85,7 @@ impl Emulator {
         faults: Vec<Arc<FaultInjectionRule>>,
         ambient: Ambient,
     ) -> CosmosStore {
-        let store = CosmosStore::new(Emulated { faults, ..self.reached_as(None) }, limits, None, ambient);
+        let store = CosmosStore::new(self.reached_as(None).meeting(faults), limits, None, ambient);
         store.prepare(containers).await.unwrap();
         store
     }
@@ -102,6 +102,13 @@ pub(crate) struct Emulated {
     emulator: Emulator,
     credential: Option<Arc<dyn TokenCredential>>,
     faults: Vec<Arc<FaultInjectionRule>>,
+}
+
+impl Emulated {
+    /// The same way, on which there are these faults.
+    pub(crate) fn meeting(self, faults: Vec<Arc<FaultInjectionRule>>) -> Self {
+        Self { faults, ..self }
+    }
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 use coder_azure::service_bus::DeadLetterQueue;
 use coder_azure::service_bus::dead_letters::{DeadLetterError, DeadMessage};
 use coder_embedded::broker::{Reason, Source};
-use coder_queue::{Entity, Message, Publisher as _};
+use coder_queue::{Entity, Message, Publisher as _, contract};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -22,6 +22,31 @@ async fn given_up(mut message: Message) -> (World, DeadLetterQueue) {
     world.take("all").await;
     let queue = world.bus.dead_letters(Entity::Events, "teams");
     (world, queue)
+}
+
+/// A world in which the subscription `teams` gave up these messages, in this order.
+async fn all_given_up(ids: [&str; 3]) -> (World, DeadLetterQueue) {
+    let world = World::new().await;
+    for id in ids {
+        let mut message = event(id);
+        message.properties.insert("type".into(), json!("coder.users.team.made"));
+        world.bus.publish(&[message]).await.unwrap();
+        let found = world.broker.receive(&Source::subscription("teams"), 1).await.unwrap().remove(0);
+        world.broker.dead_letter(&found.lock, Reason::new("Refused", "")).await.unwrap();
+    }
+    let queue = world.bus.dead_letters(Entity::Events, "teams");
+    (world, queue)
+}
+
+/// The ids that a visit of at most so many sees, and whether there may be more.
+async fn seen(queue: &DeadLetterQueue, most: usize) -> (Vec<String>, bool) {
+    let mut seen = Vec::new();
+    let more = queue.visit(most, async |dead| {
+        seen.push(dead.message.id.clone());
+        false
+    });
+    let more = more.await.unwrap();
+    (seen, more)
 }
 
 async fn one(queue: &DeadLetterQueue) -> DeadMessage {
@@ -72,7 +97,7 @@ async fn a_replay_reaches_the_group_alone_and_with_all_its_attempts() {
     let mut sent = event(&"i".repeat(128));
     sent.properties.insert("attempt".into(), json!(3));
     let (world, queue) = given_up(sent).await;
-    queue.replay(&one(&queue).await, &world.bus).await.unwrap();
+    queue.replay(&one(&queue).await, None, &world.bus).await.unwrap();
     assert!(world.take("all").await.is_empty());
     let taken = world.take("teams").await;
     assert_eq!(taken.len(), 1);
@@ -85,8 +110,8 @@ async fn a_replay_that_could_not_remove_the_message_sends_it_once() {
     let (world, queue) = given_up(event("m")).await;
     let dead = one(&queue).await;
     world.clock.advance(SignedDuration::from_mins(10));
-    assert_eq!(queue.replay(&dead, &world.bus).await, Err(DeadLetterError::LockLost));
-    queue.replay(&one(&queue).await, &world.bus).await.unwrap();
+    assert_eq!(queue.replay(&dead, None, &world.bus).await, Err(DeadLetterError::LockLost));
+    queue.replay(&one(&queue).await, None, &world.bus).await.unwrap();
     assert_eq!(world.take("teams").await.len(), 1);
 }
 
@@ -135,4 +160,61 @@ async fn an_answer_that_is_no_message_is_told() {
         let error = world.bus.dead_letters(Entity::Events, "teams").receive().await.unwrap_err();
         assert!(matches!(error, DeadLetterError::Unreadable(_)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_visit_leaves_what_it_does_not_settle_as_it_was() {
+    let (_world, queue) = all_given_up(["a", "b", "c"]).await;
+    assert_eq!(seen(&queue, 10).await, (vec!["a".into(), "b".into(), "c".into()], false));
+    assert_eq!(seen(&queue, 2).await, (vec!["a".into(), "b".into()], true));
+    let more = queue.visit(10, async |dead| {
+        let settles = dead.message.id == "b";
+        if settles {
+            queue.complete(dead).await.unwrap();
+        }
+        settles
+    });
+    assert!(!more.await.unwrap());
+    assert_eq!(seen(&queue, 10).await.0, ["a", "c"]);
+}
+
+#[tokio::test]
+async fn a_visit_that_outlasts_its_locks_ends_and_says_so() {
+    let (world, queue) = all_given_up(["a", "b", "c"]).await;
+    let mut seen = Vec::new();
+    let more = queue.visit(10, async |dead| {
+        seen.push(dead.message.id.clone());
+        if seen.len() == 2 {
+            world.clock.advance(SignedDuration::from_mins(10));
+        }
+        false
+    });
+    assert!(more.await.unwrap());
+    assert_eq!(seen, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_visit_that_fails_gives_back_what_it_holds() {
+    let (world, queue) = all_given_up(["a", "b", "c"]).await;
+    let visit = queue.visit(10, async |dead| {
+        if dead.message.id == "b" {
+            world.tell([(401, None, "no right to listen")]);
+        }
+        false
+    });
+    let error = visit.await.unwrap_err();
+    assert!(error.to_string().contains("no right to listen"), "{error}");
+    assert_eq!(seen(&queue, 10).await.0, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_replay_can_be_for_later() {
+    let (world, queue) = given_up(event("m")).await;
+    let dead = one(&queue).await;
+    assert!(dead.enqueued_at.is_some());
+    let due = contract::start() + SignedDuration::from_mins(5);
+    queue.replay(&dead, Some(due), &world.bus).await.unwrap();
+    assert!(world.take("teams").await.is_empty());
+    world.clock.advance(SignedDuration::from_mins(6));
+    assert_eq!(world.take("teams").await.len(), 1);
 }

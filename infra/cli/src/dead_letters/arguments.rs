@@ -9,9 +9,12 @@ use coder_queue::dead_letter::{Reason, Selection, State};
 pub(crate) struct DeadLetters {
     #[command(subcommand)]
     pub(super) command: Command,
-    /// Folder of the embedded store
-    #[arg(long, value_name = "DIR", global = true)]
+    /// Folder of the embedded store; without it, what the settings name
+    #[arg(long, value_name = "DIR", global = true, conflicts_with = "broker")]
     pub(super) data_dir: Option<PathBuf>,
+    /// What Service Bus still holds itself, because no function of the group has taken it
+    #[arg(long, global = true)]
+    pub(super) broker: bool,
     /// As JSON
     #[arg(long, global = true)]
     pub(super) json: bool,

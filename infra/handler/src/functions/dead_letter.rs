@@ -6,7 +6,7 @@ use std::sync::Arc;
 use coder_core::Failure;
 use coder_database::Container;
 use coder_middleware::runtime::Runtime;
-use coder_queue::dead_letter::{Audience, DeadLetter, DeadLetters, Reason, State};
+use coder_queue::dead_letter::{Audience, DeadLetter, DeadLetters, Reason, State, given_up};
 use coder_queue::message::property;
 use coder_telemetry::Consumption;
 use serde_json::Value;
@@ -149,21 +149,8 @@ impl<S: Clone + Send + Sync + 'static> Consumers<S> {
 
 /// The broker's reason, as a code and in words.
 fn why(delivery: &Delivery) -> (Reason, String) {
-    let given = delivery.property_or_metadata("DeadLetterReason").unwrap_or_default();
-    let (reason, words) = match given.as_str() {
-        // How often that is, the broker's own words say.
-        "MaxDeliveryCountExceeded" => (
-            Reason::DeliveryCountExceeded,
-            "It was delivered as often as may be and never taken; did the process crash?".to_owned(),
-        ),
-        "TTLExpiredException" => {
-            (Reason::Expired, "It waited longer than messages are kept; was the group down?".to_owned())
-        }
-        "" => (Reason::Unroutable, "The broker gave it up and did not say why.".to_owned()),
-        other => (Reason::Unroutable, format!("The broker gave it up: {other}.")),
-    };
-    let more = delivery.property_or_metadata("DeadLetterErrorDescription");
-    (reason, more.map_or_else(|| words.clone(), |more| format!("{words} {more}")))
+    let given = |name| delivery.property_or_metadata(name);
+    given_up(given("DeadLetterReason").as_deref(), given("DeadLetterErrorDescription").as_deref())
 }
 
 /// What is kept of a message that is no event.

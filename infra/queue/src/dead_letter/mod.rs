@@ -1,5 +1,6 @@
 //! Dead letters: what a group could not take, kept with the reason until somebody decides about it.
 
+mod given_up;
 mod mask;
 mod operations;
 mod selection;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use given_up::given_up;
 pub use mask::{mask, masked};
 pub use operations::{DeadLetters, Replayed};
 pub use selection::Selection;

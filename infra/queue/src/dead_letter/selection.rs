@@ -2,7 +2,7 @@
 
 use coder_database::Filter;
 
-use super::{Reason, State};
+use super::{DeadLetter, Reason, State};
 
 /// Dead letters by what they are; `None` is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,5 +31,15 @@ impl Selection {
             if has { Filter::Not(Box::new(none)) } else { none }
         });
         [prefix, reason, consumer, state, event].into_iter().flatten().reduce(Filter::and)
+    }
+
+    /// Whether this one is meant.
+    pub fn takes(&self, letter: &DeadLetter) -> bool {
+        let kind = letter.event_type.as_deref().unwrap_or_default();
+        self.type_prefix.as_deref().is_none_or(|prefix| kind.starts_with(prefix))
+            && self.reason.is_none_or(|reason| reason == letter.reason)
+            && self.consumer.as_deref().is_none_or(|name| letter.consumer.as_deref() == Some(name))
+            && self.state.is_none_or(|state| state == letter.state)
+            && self.has_event.is_none_or(|has| has == letter.event_id.is_some())
     }
 }
