@@ -32,12 +32,13 @@ impl Desk {
         let clock = ManualClock::at("2026-11-23T08:46:50Z".parse().unwrap());
         let ambient = Ambient::new(clock.clone(), OsEntropy);
         let broker = SqliteBroker::open(directory.path(), &Options::default(), ambient.clone()).unwrap();
-        broker.subscribe(&[Subscription::new("users", ["*"])]).await.unwrap();
+        let groups = coder_platform::route_groups();
+        let subscriptions: Vec<_> = groups.iter().map(|group| Subscription::new(group.name, ["*"])).collect();
+        broker.subscribe(&subscriptions).await.unwrap();
         let broker = Arc::new(broker);
         let front = InProcess::to(NAMESPACE, Front::new(broker.clone()).router());
         let identity = Arc::new(Identity::default());
         let bus = ServiceBus::with_options(NAMESPACE, identity, ambient.clone(), front).unwrap();
-        let groups = coder_platform::route_groups();
         let letters = BrokerLetters::of(bus, &groups.iter().collect::<Vec<_>>(), ambient);
         let desk = Self { letters, broker, clock, _directory: directory };
         for number in 0..3 {

@@ -94,7 +94,7 @@ async fn the_metrics_name_each_failure_of_the_store_by_its_sub_status() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     let page = providers.metrics.render();
     let told: Vec<&str> = page.lines().filter(|line| line.starts_with(failed)).collect();
-    assert_eq!(told, [r#"store_failures_total{status="503",sub_status="20010"} 1"#]);
+    assert_eq!(told, [r#"store_failures_total{status="503",sub_status="20003"} 1"#]);
 }
 
 /// On a machine that is no part of the cloud.

@@ -1,7 +1,7 @@
 //! Many clients at once. What was not answered is sent again as it was, by whoever comes next, also to the next
 //! process.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) struct Desk {
     pub(crate) acknowledged: watch::Sender<usize>,
     /// Refusals so far that ask to come again.
     pub(crate) refused: watch::Sender<usize>,
+    /// Status and code of the refusals of late.
+    refusals: Mutex<BTreeSet<String>>,
 }
 
 /// How clients treat the platform.
@@ -57,6 +59,11 @@ impl Desk {
         self.ledger.lock().unwrap()
     }
 
+    /// Status and code of the refusals since they were cleared.
+    pub(crate) fn refusals(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.refusals.lock().unwrap()
+    }
+
     /// How many acts still have no answer.
     pub(crate) fn open(&self) -> usize {
         self.unanswered.lock().unwrap().len()
@@ -72,6 +79,11 @@ impl Desk {
         let body = Some(act.body.to_string().into_bytes());
         let headers = [("idempotency-key", act.key.as_str())];
         let reply = timeout(patience, client.try_send(Method::POST, act.path, body, &headers)).await;
+        if let Ok(Ok(reply)) = &reply
+            && !reply.status.is_success()
+        {
+            self.refusals().insert(format!("{} {}", reply.status.as_u16(), reply.code()));
+        }
         let answer = match &reply {
             Ok(Ok(reply)) => match (act.acknowledged(reply), reply.status.as_u16()) {
                 (Some(things), _) => {

@@ -1,9 +1,7 @@
-//! What goes wrong around the process: somebody else's lock, a full disk, a group that never answers, a connection
-//! that is cut.
+//! What goes wrong around the process: somebody else's lock, a group that never answers, a connection that is cut.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
-use std::process::Command;
 
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::Value;
@@ -24,14 +22,6 @@ pub(crate) fn take_turn(path: &Path) -> File {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     file.lock().unwrap();
     file
-}
-
-/// Lets no file of a process grow, or lets them grow again. It needs no right but that over one's own process. The
-/// answer is no where the program `prlimit` is missing.
-pub(crate) fn let_files_grow(process: u32, may: bool) -> bool {
-    let limit = if may { "--fsize=unlimited:" } else { "--fsize=4096:" };
-    let done = Command::new("prlimit").args(["--pid", &process.to_string(), limit]).status();
-    done.is_ok_and(|status| status.success())
 }
 
 /// The address of somebody who takes every connection and never says a word.

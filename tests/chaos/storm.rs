@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::check::{Faults, check};
 use crate::clients::{Desk, Manners};
 use crate::company::Company;
+use crate::disk::Disk;
 use crate::faults;
 use crate::observe::{observe, under_way};
 
@@ -37,7 +38,7 @@ enum Trouble {
     Locked(&'static str),
     /// Somebody else has the turn to write, and never gives it back.
     TurnTaken,
-    /// No file can grow; then it can again, unless the kill comes first.
+    /// The disk has no byte left; then it has room again, unless the kill comes first.
     DiskFull {
         recovers: bool,
     },
@@ -74,6 +75,7 @@ const TROUBLES: [Trouble; 20] = [
 /// The place of the story.
 struct Storm {
     began: std::time::Instant,
+    disk: Option<Disk>,
     directory: TempDir,
     clock: MovedClock,
     company: Company,
@@ -82,14 +84,14 @@ struct Storm {
 }
 
 /// Kills the platform so often, and says what is wrong afterwards.
-pub(crate) async fn rage(kills: usize) -> Faults {
+pub(crate) async fn rage(kills: usize, disk: Option<Disk>) -> Faults {
     let began = std::time::Instant::now();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = disk.as_ref().map_or_else(TempDir::new, |disk| TempDir::new_in(disk.path())).unwrap();
     let clock = MovedClock::default();
     let first = start(&directory, &clock, None, &[]);
     let company = Company::found(&first).await;
     drop(first);
-    let mut storm = Storm { began, directory, clock, company, desk: Arc::default(), state: 20_260_105 };
+    let mut storm = Storm { began, disk, directory, clock, company, desk: Arc::default(), state: 20_260_105 };
     for round in 0..kills {
         storm.round(TROUBLES[round % TROUBLES.len()]).await;
     }
@@ -154,6 +156,7 @@ impl Storm {
         self.acknowledged(some, "at the start").await;
         self.suffer(trouble, &mut process).await;
         process.kill();
+        self.disk.iter().for_each(Disk::clear);
         // Each stops at its first request that finds nobody.
         crowd.join_all().await;
     }
@@ -189,14 +192,18 @@ impl Storm {
         }
     }
 
-    async fn fill_the_disk(&mut self, recovers: bool, process: &mut KillablePlatform) {
-        if !faults::let_files_grow(process.id(), false) {
-            say("NOT TRIED: a full disk, because there is no `prlimit` here");
-            return;
-        }
+    /// Nothing can be written, which is said as such; everything can still be read.
+    async fn fill_the_disk(&self, recovers: bool, process: &KillablePlatform) {
+        let Some(disk) = &self.disk else { return };
+        self.desk.refusals().clear();
+        disk.fill();
         more(&self.desk.refused, 10, "refusals while the disk is full").await;
+        let refusals = self.desk.refusals().clone();
+        assert!(refusals.contains("503 unavailable"), "a full disk is answered {refusals:?}");
+        let reader = process.nobody().with_api_key(&self.company.key);
+        reader.get("/api/users/projects?limit=1").await.expect(200);
         if recovers {
-            faults::let_files_grow(process.id(), true);
+            disk.clear();
             self.acknowledged(20, "after the disk had room again").await;
         }
     }
@@ -230,7 +237,7 @@ impl Storm {
         ));
         let faults = check(&ledger, &seen);
         if !faults.is_empty() {
-            let kept = self.directory.keep();
+            let kept = self.disk.map_or_else(|| self.directory.keep(), |disk| disk.keep());
             say(&format!("the data is kept in {}", kept.display()));
         }
         faults
@@ -240,4 +247,12 @@ impl Storm {
 #[expect(clippy::print_stderr, reason = "whoever runs the test must know what it did")]
 fn say(text: &str) {
     eprintln!("{text}");
+}
+
+/// Says that something cannot be tried on this machine; in `CI` that is a fault.
+pub(crate) fn missing(what: &str, why: &str) {
+    say(&format!("NOT TRIED: {what}, because {why}"));
+    #[expect(clippy::disallowed_methods, reason = "a test has no settings")]
+    let ci = std::env::var_os("CI").is_some();
+    assert!(!ci, "{what} has to be tried here: {why}");
 }

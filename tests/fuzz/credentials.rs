@@ -3,11 +3,14 @@
 use std::sync::LazyLock;
 
 use coder_auth::api_key::{NewApiKey, PresentedApiKey};
+use coder_auth::model::RecoveryCode;
 use coder_auth::one_time_token::PresentedToken;
+use coder_auth::recovery_code;
 use coder_auth::refresh::{PresentedRefreshToken, RefreshTokens, new_salt};
 use coder_core::cursor::CursorSealer;
-use coder_core::{Ambient, SessionId, UserId};
+use coder_core::{Ambient, SessionId, Timestamp, UserId};
 use coder_middleware::token::ServiceTokens;
+use coder_notifications::unsubscribe;
 use coder_vault::Sealer;
 use secrecy::ExposeSecret as _;
 
@@ -78,6 +81,45 @@ target! {
         }
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         assert!(one.is_none() || plain(first));
+    }
+}
+
+static RECOVERY: LazyLock<(Vec<RecoveryCode>, String)> = LazyLock::new(|| {
+    let (codes, stored) = recovery_code::generate(&AMBIENT);
+    (stored, codes[0].expose_secret().to_owned())
+});
+
+target! {
+    /// A code is good however a person writes it down, and once.
+    recovery_codes(material, std::slice::from_ref(&RECOVERY.1)) {
+        let ((stored, code), text) = (&*RECOVERY, &material.text);
+        let mut stored = stored.clone();
+        let plain = |text: &str| -> String {
+            let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
+            letters.map(|c| c.to_ascii_uppercase()).map(|c| if c == '0' { 'O' } else if c == '1' { 'I' } else { c }).collect()
+        };
+        let good = recovery_code::consume(&mut stored, text, Timestamp::UNIX_EPOCH);
+        assert_eq!(good, text.len() <= 32 && plain(text) == plain(code), "{text:?} for {code}");
+        assert_eq!(recovery_code::unused(&stored), recovery_code::COUNT - usize::from(good));
+        assert!(!recovery_code::consume(&mut stored, text, Timestamp::UNIX_EPOCH));
+    }
+}
+
+const MAIL: [u8; 32] = [11; 32];
+
+static UNSUBSCRIBE: LazyLock<(UserId, String)> = LazyLock::new(|| {
+    let user_id = AMBIENT.new_id();
+    (user_id, unsubscribe::issue(&MAIL, user_id, "task.assigned"))
+});
+
+target! {
+    /// A link switches off what it was made for, in the one spelling.
+    unsubscribe_tokens(material, std::slice::from_ref(&UNSUBSCRIBE.1)) {
+        let (user_id, token) = &*UNSUBSCRIBE;
+        let named = unsubscribe::open(&MAIL, &material.text);
+        let expected = (material.text == *token).then(|| (*user_id, "task.assigned".to_owned()));
+        assert_eq!(named, expected, "{}", material.text);
+        assert_eq!(unsubscribe::open(&[12; 32], &material.text), None);
     }
 }
 

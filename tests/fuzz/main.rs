@@ -11,6 +11,7 @@ mod credentials;
 mod documents;
 mod material;
 mod patterns;
+mod providers;
 mod requests;
 mod texts;
 

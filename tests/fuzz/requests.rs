@@ -100,6 +100,41 @@ target! {
 }
 
 target! {
+    /// A change under a condition is made if the condition names the document as it is, and not otherwise.
+    conditions(material, staged()) {
+        let tag = visible(&material.text);
+        let path = "/api/users/organizations/current";
+        let now = send(&STAGE.owner, Method::GET, path, &[], None).header("etag").to_owned();
+        let tag = tag.replace("NOW", &now);
+        let body = json!({"description": "Sells what the warehouse has."});
+        let reply = send(&STAGE.owner, Method::PATCH, path, &[("if-match", &tag)], Some(body));
+        let expected: &[u16] = if tag == now || tag == "*" { &[200] } else { &[400, 412, 200] };
+        assert!(expected.contains(&reply.status.as_u16()), "{tag}: {reply:?}");
+        // A list of tags may name it too; a text in which it does not occur never does.
+        assert!(reply.status.as_u16() != 200 || tag.contains(&now) || ["", "*"].contains(&tag.as_str()), "{tag}");
+    }
+}
+
+target! {
+    /// A key has a form; what it names is not done twice, and not done for another request.
+    idempotency_keys(material, staged()) {
+        let key = visible(&material.text);
+        let ask = |name: &str| {
+            let (path, headers) = ("/api/users/teams", [("idempotency-key", key.as_str())]);
+            send(&STAGE.owner, Method::POST, path, &headers, Some(json!({"name": name}))).status.as_u16()
+        };
+        if (1..=128).contains(&key.len()) && !key.contains(' ') {
+            let first = ask("Fuzzed");
+            assert!([201, 409].contains(&first), "{key}: {first}");
+            assert_eq!(ask("Fuzzed"), first, "{key}");
+            assert!(first == 409 || ask("Another") == 409, "{key}");
+        } else {
+            assert_eq!(ask("Fuzzed"), 400, "{key:?}");
+        }
+    }
+}
+
+target! {
     /// Whatever a client says it has seen last, its stream opens.
     last_event_ids(material, staged()) {
         let seen = visible(&material.text);

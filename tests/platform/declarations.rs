@@ -56,6 +56,9 @@ fn every_operation_is_documented() {
             assert!(operation.summary.len() >= 5, "{} has no summary", operation.id);
             assert!(!operation.answers.is_empty(), "{} has no answer", operation.id);
             assert!(!operation.problem_codes().is_empty(), "{}", operation.id);
+            if let Some(query) = &operation.query {
+                schema::validator(query).unwrap();
+            }
             let Some(body) = &operation.body else { continue };
             let validator = schema::validator(&body.validation).unwrap();
             let mut faults = schema::faults(&validator, &body.example);

@@ -1,7 +1,7 @@
 //! Every operation of every group as a request that could be sent.
 
 use coder_handler::openapi::path_parameters;
-use coder_middleware::describe::ParameterPlace;
+use coder_middleware::describe::{BodyDescription, ParameterPlace};
 use coder_middleware::{OperationDescription, Security};
 use coder_testkit::Team;
 use http::Method;
@@ -42,8 +42,8 @@ impl Operation {
             method: described.method.clone(),
             path: described.path.clone(),
             security: described.access(),
-            body: described.body.as_ref().map(|body| body.example.clone()),
-            optional_body: described.body.as_ref().is_some_and(|body| body.optional),
+            body: described.body.as_ref().map(|body| Value::clone(&body.example)),
+            optional_body: described.body.as_ref().is_some_and(BodyDescription::optional),
             query: required.map(|one| (one.name.clone(), sample(&one.schema))).collect(),
         }
     }

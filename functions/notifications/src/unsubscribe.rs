@@ -29,12 +29,14 @@ fn key(runtime: &Runtime) -> [u8; 32] {
     *runtime.master.derive("notifications/unsubscribe")
 }
 
-fn issue(key: &[u8; 32], user_id: UserId, topic: &str) -> String {
+/// The token of a person and a topic.
+pub fn issue(key: &[u8; 32], user_id: UserId, topic: &str) -> String {
     let named = format!("{user_id} {topic}");
     format!("{}.{}", URL_SAFE_NO_PAD.encode(&named), hmac_sha256_hex(key, &[named.as_bytes()]))
 }
 
-fn open(key: &[u8; 32], token: &str) -> Option<(UserId, String)> {
+/// Whom and what a token names, if it is one that this key signed.
+pub fn open(key: &[u8; 32], token: &str) -> Option<(UserId, String)> {
     let (named, mac) = token.split_once('.').filter(|_| token.len() <= MAX_TOKEN)?;
     let named = String::from_utf8(URL_SAFE_NO_PAD.decode(named).ok()?).ok()?;
     let right = hmac_sha256_hex(key, &[named.as_bytes()]);

@@ -83,14 +83,14 @@ impl BrokerLetters {
     }
 
     /// Those that are meant, the newest first. All are as they were afterwards.
-    pub async fn list(&self, wanted: &Wanted) -> Result<Vec<HeldLetter>, DeadLetterError> {
+    pub async fn list(&self, wanted: &Wanted) -> anyhow::Result<Vec<HeldLetter>> {
         let found = RefCell::new(Vec::new());
         let look = async |_: &DeadLetterQueue, _: &DeadMessage, held: HeldLetter| {
             found.borrow_mut().push(held);
             false
         };
-        for (_, ended) in self.visit(wanted, &look).await {
-            ended?;
+        for (path, ended) in self.visit(wanted, &look).await {
+            ended.with_context(|| format!("`{path}` cannot be read; `--group` leaves others out"))?;
         }
         let mut found = found.take();
         found.sort_by_key(|held| std::cmp::Reverse(held.letter.last_at));

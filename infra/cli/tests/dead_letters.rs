@@ -10,7 +10,7 @@ use coder_queue::dead_letter::{DeadLetter, DeadLetters, Reason};
 use coder_startup::Providers;
 use serde_json::{Value, json};
 
-use crate::{coder, printed, refused, start};
+use crate::{CLOUD, coder, printed, refused, start};
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
@@ -202,4 +202,35 @@ fn what_is_wrong_with_a_dead_letters_command_is_said_with_what_to_do() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
     assert_eq!(outbox(directory.path()), []);
+}
+
+#[test]
+fn a_named_folder_is_meant_whatever_the_settings_name() {
+    let directory = prepared();
+    let mut command = coder(directory.path(), &["dead-letters", "list", "--data-dir", "data"]);
+    let output = command.envs(CLOUD).output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && shown.contains("e-0.seen"), "{output:?}");
+}
+
+#[cfg(not(feature = "azure"))]
+#[test]
+fn a_build_without_the_services_says_which_has_them() {
+    let directory = prepared();
+    for command in [&["dead-letters", "list"][..], &["dead-letters", "list", "--broker"], &["jobs", "list"]] {
+        let (code, lines) = refused(directory.path(), command, &CLOUD);
+        assert!(code == Some(1) && lines[0].contains("`cargo run --features azure -- "), "{lines:?}");
+    }
+}
+
+#[cfg(feature = "azure")]
+#[test]
+fn what_the_broker_holds_needs_a_broker_and_stays_as_it_is() {
+    let directory = prepared();
+    let list = ["dead-letters", "list", "--broker"];
+    let (code, lines) = refused(directory.path(), &list, &[]);
+    assert!(code == Some(1) && lines[0].contains("name no Azure services"), "{lines:?}");
+    let edit = ["dead-letters", "edit", "e-1", "--set", "/data/x=1", "--broker"];
+    let (code, lines) = refused(directory.path(), &edit, &CLOUD);
+    assert!(code == Some(1) && lines[0].contains("cannot be edited"), "{lines:?}");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{coder, start};
+use super::{CLOUD, coder, start};
 
 /// Runs the doctor; the exit code and its report.
 fn doctor(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value) {
@@ -121,15 +121,7 @@ fn what_this_machine_lacks_is_found() {
 #[test]
 fn services_of_the_cloud_are_not_taken_for_granted() {
     let directory = tempfile::tempdir().unwrap();
-    let services = [
-        ("CODER_MASTER_KEY", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="),
-        ("CODER_COSMOS_ENDPOINT", "https://localhost:1"),
-        ("CODER_SERVICEBUS_NAMESPACE", "localhost"),
-        ("CODER_KEYVAULT_URL", "https://localhost:1"),
-        ("CODER_REDIS_HOST", "localhost"),
-        ("AZURE_CLIENT_ID", "3d6b1f0a-1111-4222-8333-444455556666"),
-    ];
-    let (code, report) = doctor(directory.path(), &[], &services);
+    let (code, report) = doctor(directory.path(), &[], &CLOUD);
     assert_eq!(code, Some(1));
     let findings = report["findings"].as_array().unwrap();
     let found = findings.iter().find(|one| one["setting"] == "CODER_COSMOS_ENDPOINT").unwrap();

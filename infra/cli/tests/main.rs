@@ -17,6 +17,16 @@ use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery staple 7";
 
+/// Settings that name the services of the cloud, none of which answers.
+const CLOUD: [(&str, &str); 6] = [
+    ("CODER_MASTER_KEY", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="),
+    ("CODER_COSMOS_ENDPOINT", "https://localhost:1"),
+    ("CODER_SERVICEBUS_NAMESPACE", "localhost"),
+    ("CODER_KEYVAULT_URL", "https://localhost:1"),
+    ("CODER_REDIS_HOST", "localhost"),
+    ("AZURE_CLIENT_ID", "3d6b1f0a-1111-4222-8333-444455556666"),
+];
+
 /// Arguments, variables, and words that the error must have.
 type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
 

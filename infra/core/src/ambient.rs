@@ -37,7 +37,9 @@ pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        if aws_lc_rs::rand::fill(bytes).is_err() {
+        // Straight from the kernel: the generator of aws-lc would first measure the processor's jitter, for some
+        // 50 ms of every process's start and again in every thread.
+        if getrandom::fill(bytes).is_err() {
             // Going on with predictable keys would be worse than stopping.
             std::process::abort();
         }

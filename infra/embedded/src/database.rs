@@ -1,4 +1,5 @@
-//! One SQLite file as this process uses it: a writing thread, two reading threads, and bounded queues to them.
+//! One SQLite file as this process uses it: a writing thread, two reading threads, and bounded queues to them; single
+//! documents are read without any.
 //! It knows nothing of documents.
 
 use std::fmt;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::error::{throttled, unavailable};
 use crate::lock::LockFile;
 use crate::open::{OpenError, Options, check_sqlite_version, connect, connect_reader};
+use crate::points::Points;
 use crate::{reader, writer};
 
 /// Threads that read.
@@ -26,6 +28,7 @@ pub(crate) struct Database {
     // `None` only while dropping, so that the threads see the end of their queues.
     write: Option<SyncSender<writer::Job>>,
     read: Option<SyncSender<reader::Job>>,
+    points: Points,
     writer: Option<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -56,8 +59,9 @@ impl Database {
         connection.execute_batch("COMMIT").map_err(sqlite)?;
         let readers = (0..READERS).map(|_| connect_reader(&path, options));
         let readers = readers.collect::<Result<Vec<_>, _>>().map_err(sqlite)?;
+        let points = Points::new(&path, options);
         drop(held);
-        Self::start(path.clone(), connection, lock, readers, options.queue)
+        Self::start(path.clone(), connection, lock, readers, points, options.queue)
             .map_err(|cause| OpenError::Other { path, detail: cause.to_string() })
     }
 
@@ -66,6 +70,7 @@ impl Database {
         connection: Connection,
         lock: LockFile,
         readers: Vec<Connection>,
+        points: Points,
         queue: usize,
     ) -> io::Result<Self> {
         let (write, jobs) = mpsc::sync_channel(queue);
@@ -79,7 +84,7 @@ impl Database {
         });
         let readers = readers.collect::<Result<_, _>>()?;
         let writer = spawn("coder-write", Box::new(move || writer::run(&connection, &lock, &jobs)))?;
-        Ok(Self { path, write: Some(write), read: Some(read), writer: Some(writer), readers })
+        Ok(Self { path, write: Some(write), read: Some(read), points, writer: Some(writer), readers })
     }
 
     fn join(&self, thread: JoinHandle<()>) {
@@ -111,6 +116,19 @@ impl Database {
         told.await.unwrap_or_else(|_| Err(unavailable("the write was not carried out")))
     }
 
+    /// Runs a job that reads a single document: here if that can be done without waiting, else in a reading thread.
+    pub(crate) async fn read_point<T: Send + 'static>(
+        &self,
+        job: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // A task that reads one document after the other lets others in between.
+        tokio::task::coop::consume_budget().await;
+        match self.points.read(&job) {
+            Some(outcome) => outcome,
+            None => self.read(job).await,
+        }
+    }
+
     /// Runs a job in a reading thread.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -139,6 +157,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         // One after the other: only the last connection to close can bring the log into the file, and two that
         // close at the same time each take the other for open.
+        self.points.close();
         self.read = None;
         for reader in std::mem::take(&mut self.readers) {
             self.join(reader);
@@ -201,6 +220,57 @@ mod tests {
         let kept = i64::from(one.is_ok()) + i64::from(three.is_ok());
         assert_eq!(database.read(count).await, Ok(kept), "acknowledged and stored are the same");
         assert_eq!(database.write(insert).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn single_documents_are_read_while_every_reading_thread_is_busy_and_the_other_way_round() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(directory.path(), 8);
+        // Each ends when the test lets go of its sender.
+        let wait = || {
+            let (go, gone) = mpsc::channel::<()>();
+            let gone = Mutex::new(gone);
+            (go, move |_: &Connection| Ok(gone.lock().unwrap().recv().is_err()))
+        };
+        {
+            let (mut busy, mut going) = (Vec::new(), Vec::new());
+            for _ in 0..READERS {
+                let (go, job) = wait();
+                going.push(go);
+                busy.push(Box::pin(database.read(job)));
+            }
+            for busy in &mut busy {
+                tokio::select! { biased; _ = busy => {}, () = std::future::ready(()) => {} }
+            }
+            assert_eq!(database.read_point(count).await, Ok(0));
+            drop(going);
+            for busy in busy {
+                assert_eq!(busy.await, Ok(true));
+            }
+        }
+        thread::scope(|scope| {
+            let mut going = Vec::new();
+            loop {
+                let (started, has_started) = mpsc::channel();
+                let (go, job) = wait();
+                let inline = move |connection: &Connection| {
+                    started.send(()).unwrap();
+                    job(connection)
+                };
+                let points = &database.points;
+                let taken = scope.spawn(move || points.read(inline).is_none());
+                if has_started.recv().is_err() {
+                    assert!(taken.join().unwrap());
+                    break;
+                }
+                going.push(go);
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let database = &database;
+            let read = scope.spawn(move || runtime.block_on(database.read_point(count)));
+            assert_eq!(read.join().unwrap(), Ok(0));
+            drop(going);
+        });
     }
 
     #[tokio::test]

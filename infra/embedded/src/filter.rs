@@ -3,13 +3,14 @@
 //!
 //! A condition on a missing field is null in SQL and counts as false, hence `IS NOT TRUE` instead of `NOT`.
 
-use coder_database::{Filter, StoreError};
+use coder_database::audit::AuditEntry;
+use coder_database::{Entity, Filter, StoreError};
 use rusqlite::types::Value as Parameter;
 use serde_json::Value;
 
 use crate::key;
 use crate::partition::Range;
-use crate::table::{Table, json_expression};
+use crate::table::{TYPE, Table, json_expression, listed};
 
 /// SQL text and its parameters, growing together.
 #[derive(Debug, Default)]
@@ -62,6 +63,10 @@ impl Sql {
                 match key::of_scalar(value) {
                     Some(key) => self.compare(&field, "=", Parameter::Blob(key)),
                     None => self.push("FALSE"),
+                }
+                if path == TYPE && value != AuditEntry::TYPE {
+                    // True, and what lets SQLite use the index.
+                    self.push(&format!(" AND {}", listed("c.")));
                 }
             }
             Filter::Ne(path, value) => {

@@ -15,6 +15,7 @@ mod lock;
 mod master_key;
 mod open;
 mod partition;
+mod points;
 mod query;
 mod reader;
 mod schema;

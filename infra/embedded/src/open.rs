@@ -11,6 +11,9 @@ use crate::key;
 /// The first SQLite whose write-ahead log is safe with several writers and checkpoints.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
+/// Bytes of memory that copies of vectors take together, at most, unless the options say otherwise.
+const VECTOR_MEMORY: usize = 256 * 1024 * 1024;
+
 /// When a commit counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
@@ -41,7 +44,7 @@ impl Default for Options {
             synchronous: Synchronous::default(),
             lock_timeout: Duration::from_secs(5),
             queue: 1024,
-            vector_memory: 256 * 1024 * 1024,
+            vector_memory: VECTOR_MEMORY,
         }
     }
 }

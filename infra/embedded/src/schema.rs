@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::{from_sqlite, invalid, unavailable};
 use crate::open::OpenError;
-use crate::table::{TYPE, Table, column, documents, vectors};
+use crate::table::{TYPE, Table, column, documents, listed, vectors};
 use crate::vector;
 
 /// The version of everything in this file and of [`crate::key`].
@@ -144,11 +144,14 @@ fn add_columns(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
 }
 
 /// What is of one type in the whole container: the platform looks for its own documents so, such as events that
-/// wait, in every container and every few seconds. The order is that of a read without one.
+/// wait, in every container and every few seconds. The order is that of a read without one. Audit entries, of which
+/// every write makes one, are not in it: nobody looks for them by their type. An older program's index had them.
 fn index_types(connection: &Connection, name: &str) -> rusqlite::Result<()> {
-    let (table, column) = (documents(name), column(TYPE));
-    connection
-        .execute_batch(&format!("CREATE INDEX IF NOT EXISTS \"t_{name}\" ON {table}(\"{column}\", pk, id)"))
+    let (table, column, listed) = (documents(name), column(TYPE), listed(""));
+    connection.execute_batch(&format!(
+        "DROP INDEX IF EXISTS \"t_{name}\";
+         CREATE INDEX IF NOT EXISTS \"y_{name}\" ON {table}(\"{column}\", pk, id) WHERE {listed}"
+    ))
 }
 
 /// Makes the vectors of a new field from the documents that are there. What holds no proper vector has none.
@@ -177,4 +180,25 @@ fn fill_vectors(connection: &Connection, table: &Table, field: VectorField) -> R
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use coder_database::Container;
+
+    use super::*;
+
+    #[test]
+    fn the_index_over_types_of_an_older_program_gives_way() {
+        let connection = Connection::open_in_memory().unwrap();
+        crate::key::register(&connection).unwrap();
+        create(&connection, Path::new("")).unwrap();
+        let table = Table::new(&Container::new("c")).unwrap();
+        prepare(&connection, &table).unwrap();
+        connection.execute_batch("DROP INDEX y_c; CREATE INDEX t_c ON c_c(k_type, pk, id)").unwrap();
+        prepare(&connection, &table).unwrap();
+        let sql =
+            "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'index' AND name IN ('t_c', 'y_c')";
+        assert_eq!(connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap(), "y_c");
+    }
 }

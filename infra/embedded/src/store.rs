@@ -110,16 +110,16 @@ fn read_document(
     connection: &Connection,
     table: &Table,
     pk: &str,
-    id: String,
+    id: &str,
     now: i64,
 ) -> Result<Option<Document>, StoreError> {
     let mut statement = connection.prepare_cached(&table.sql.read).map_err(from_sqlite)?;
     let row = statement
-        .query_row((pk, &id, now), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .query_row((pk, id, now), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
         .optional()
         .map_err(from_sqlite)?;
     let Some((etag, text)) = row else { return Ok(None) };
-    Ok(Some(Document { id, etag, body: parse(&text)? }))
+    Ok(Some(Document { id: id.to_owned(), etag, body: parse(&text)? }))
 }
 
 #[async_trait]
@@ -145,7 +145,7 @@ impl DocumentStore for SqliteStore {
         let table = self.table(container)?;
         check_whole_key(&table.container, key)?;
         let (pk, id, now) = (partition::text(key), id.to_owned(), self.now());
-        self.database.read(move |connection| read_document(connection, &table, &pk, id, now)).await
+        self.database.read_point(move |connection| read_document(connection, &table, &pk, &id, now)).await
     }
 
     async fn write(
@@ -191,7 +191,7 @@ impl DocumentStore for SqliteStore {
             // One transaction, so that no hit goes between finding and reading it.
             let (snapshot, hits) = search.run(connection, &copies)?;
             let hits = hits.into_iter().filter_map(|hit| {
-                let document = read_document(&snapshot, &table, &hit.pk, hit.id, now).transpose()?;
+                let document = read_document(&snapshot, &table, &hit.pk, &hit.id, now).transpose()?;
                 Some(document.map(|document| (document, hit.similarity)))
             });
             hits.collect()

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use coder_database::audit::AuditEntry;
 use coder_database::rules::{check_field, key_fields};
-use coder_database::{Container, StoreError};
+use coder_database::{Container, Entity, StoreError};
+use data_encoding::HEXLOWER;
 
 use crate::error::invalid;
+use crate::key;
 
-/// The field that names a document's type; every container has an index over it.
+/// The field that names a document's type; every container has an index over it, but for audit entries.
 pub(crate) const TYPE: &str = "type";
 
 /// A prepared container.
@@ -48,6 +51,13 @@ pub(crate) struct Statements {
 /// What makes a row count: `expiry` is its column, `now` the parameter that holds the time.
 pub(crate) fn live(expiry: &str, now: &str) -> String {
     format!("({expiry} IS NULL OR {expiry} > {now})")
+}
+
+/// What a row must be to be in the index over types. A statement that is to use the index must say so in the very same
+/// words; `table` is the table's name in it with a point, if it has one.
+pub(crate) fn listed(table: &str) -> String {
+    let audit = HEXLOWER.encode(&key::of_text(AuditEntry::TYPE));
+    format!("{table}\"{}\" <> x'{audit}'", column(TYPE))
 }
 
 /// The quoted name of a container's table.

@@ -5,6 +5,7 @@ mod broker;
 mod files;
 mod kill;
 mod sweep;
+mod types;
 mod vectors;
 
 use std::sync::Arc;

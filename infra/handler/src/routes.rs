@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use coder_core::Code;
 use coder_middleware::request::Endpoint;
 use coder_middleware::runtime::Runtime;
-use coder_middleware::{Identity, OperationDescription, schema};
+use coder_middleware::{Identity, OperationDescription};
 use http::Method;
 
 use crate::endpoint::{Erased, Handler, erase, serve};
@@ -110,11 +110,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.routes.iter().map(|route| route.operation.clone()).collect()
     }
 
-    /// The router that serves them. A schema that no validator can be made from is named in the error.
+    /// The router that serves them.
     pub(crate) fn into_router(self, runtime: &Arc<Runtime>, service: &S) -> Result<Router, String> {
         let mut paths: BTreeMap<String, (MethodRouter, Vec<Method>)> = BTreeMap::new();
         for route in self.routes {
-            let endpoint = Arc::new(endpoint(route.operation)?);
+            let endpoint = Arc::new(Endpoint::new(route.operation));
             let method = endpoint.operation.method.clone();
             let path = endpoint.operation.path.clone();
             let filter = MethodFilter::try_from(method.clone()).map_err(|error| error.to_string())?;
@@ -130,17 +130,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         }
         Ok(router)
     }
-}
-
-fn endpoint(operation: OperationDescription) -> Result<Endpoint, String> {
-    let named = |error| format!("operation `{}`: {error}", operation.id);
-    let body =
-        operation.body.as_ref().map(|body| schema::validator(&body.validation)).transpose().map_err(named)?;
-    // A GET without declared parameters refuses every parameter, a POST ignores them.
-    let none = serde_json::json!({"type": "object", "additionalProperties": false});
-    let wanted = operation.query.as_ref().or((operation.method == Method::GET).then_some(&none));
-    let query = wanted.map(schema::validator).transpose().map_err(named)?;
-    Ok(Endpoint { operation, body, query })
 }
 
 type AxumHandler = std::pin::Pin<Box<dyn Future<Output = axum::response::Response> + Send>>;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::describe::{AnswerDescription, Example, OperationDescription};
+use crate::describe::{AnswerDescription, Example, OperationDescription, lazily};
 use crate::schema;
 
 const JSON: &str = "application/json";
@@ -42,8 +42,8 @@ pub fn describe_json<T: Documented>(
     description: &'static str,
     headers: &'static [&'static str],
 ) {
-    let example = serde_json::to_value(T::example()).unwrap_or_default();
-    let body = Some((JSON, schema::for_openapi::<T>(), example));
+    let example = lazily(|| serde_json::to_value(T::example()).unwrap_or_default());
+    let body = Some((JSON, lazily(schema::for_openapi::<T>), example));
     operation.answers.push(AnswerDescription { status, description, body, headers });
 }
 

@@ -1,6 +1,8 @@
 //! What an operation says of itself. It is read off the handler's signature: each input and the answer add
 //! their part, so that the documentation cannot differ from the code.
 
+use std::sync::{Arc, LazyLock};
+
 use coder_core::Code;
 use coder_core::permission::PermissionDeclaration;
 use http::Method;
@@ -16,6 +18,15 @@ impl<T: Example + coder_database::Entity> Example for coder_database::Record<T> 
     fn example() -> Self {
         Self::example(T::example())
     }
+}
+
+/// JSON that is made when it is first read. Schemas and examples of all operations are megabytes that take
+/// milliseconds to make, and a process that serves requests reads few of them.
+pub type Lazily = Arc<LazyLock<Value>>;
+
+/// Makes it when it is first read.
+pub fn lazily(make: fn() -> Value) -> Lazily {
+    Arc::new(LazyLock::new(make))
 }
 
 /// Who may call an operation.
@@ -69,15 +80,21 @@ pub struct BodyDescription {
     /// Accepted media types, the usual one first.
     pub media_types: &'static [&'static str],
     /// The schema in the dialect of OpenAPI 3.0.
-    pub schema: Value,
+    pub schema: Lazily,
     /// The schema that requests are checked with, in the dialect of JSON Schema 2020-12.
-    pub validation: Value,
+    pub validation: Lazily,
     /// A valid body.
-    pub example: Value,
-    /// Whether the body may be left out.
-    pub optional: bool,
+    pub example: Lazily,
     /// Whether the body is a merge patch: what it leaves out stays as it is.
     pub patch: bool,
+}
+
+impl BodyDescription {
+    /// Whether the body may be left out: its schema demands nothing.
+    pub fn optional(&self) -> bool {
+        let required = self.validation.get("required").and_then(Value::as_array);
+        !self.patch && self.validation["type"] == "object" && required.is_none_or(Vec::is_empty)
+    }
 }
 
 /// An answer of success.
@@ -88,7 +105,7 @@ pub struct AnswerDescription {
     /// What it means.
     pub description: &'static str,
     /// Media type, schema (OpenAPI 3.0) and example; `None` for an answer without a body.
-    pub body: Option<(&'static str, Value, Value)>,
+    pub body: Option<(&'static str, Lazily, Lazily)>,
     /// Names of the headers that come with it.
     pub headers: &'static [&'static str],
 }

@@ -13,7 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Reply};
-use crate::describe::{AnswerDescription, OperationDescription};
+use crate::describe::{AnswerDescription, OperationDescription, lazily};
 
 /// After so long without an event a comment is sent, so that nothing between takes the connection for dead.
 pub const COMMENT_EVERY: Duration = Duration::from_secs(15);
@@ -76,8 +76,8 @@ impl EventStream {
 
 impl Answer for EventStream {
     fn describe(operation: &mut OperationDescription) {
-        let example = json!("id: 1\nevent: counts\ndata: {}\n\n");
-        let schema = json!({"title": "EventStream", "type": "string"});
+        let example = lazily(|| json!("id: 1\nevent: counts\ndata: {}\n\n"));
+        let schema = lazily(|| json!({"title": "EventStream", "type": "string"}));
         let body = Some(("text/event-stream", schema, example));
         let description = "A stream of Server-Sent Events; it ends after 200 seconds.";
         operation.answers.push(AnswerDescription { status: 200, description, body, headers: &[] });
@@ -111,9 +111,9 @@ pub struct Download {
 
 impl Answer for Download {
     fn describe(operation: &mut OperationDescription) {
-        let schema = json!({"title": "File", "type": "string", "format": "binary"});
+        let schema = lazily(|| json!({"title": "File", "type": "string", "format": "binary"}));
         // Which type it is depends on the file.
-        let body = Some(("*/*", schema, json!("…")));
+        let body = Some(("*/*", schema, lazily(|| json!("…"))));
         let headers: &[&str] = &["Content-Disposition"];
         operation.answers.push(AnswerDescription { status: 200, description: "The file.", body, headers });
     }

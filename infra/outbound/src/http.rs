@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url, form_urlencoded};
 
 use crate::address::is_public;
+use crate::tls::client_builder;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1024 * 1024;
@@ -101,7 +102,7 @@ impl SafeHttp {
     }
 
     fn with_limits(allow_loopback: bool, timeout: Duration, max_bytes: usize) -> Result<Self, OutboundError> {
-        let client = Client::builder()
+        let client = client_builder()
             .dns_resolver(GuardedResolver { allow_loopback })
             // A proxy from the environment would resolve names for itself.
             .no_proxy()
@@ -157,7 +158,11 @@ impl SafeHttp {
         if literal.is_some_and(|address| !may_connect(address, self.allow_loopback)) {
             return Err(OutboundError::Refused(NOT_PUBLIC));
         }
-        let own = literal.map_or(url.domain() == Some("localhost"), |address| address.is_loopback());
+        let own = literal
+            .map_or_else(|| url.domain().is_some_and(is_this_machine), |address| address.is_loopback());
+        if own && !self.allow_loopback {
+            return Err(OutboundError::Refused(NOT_PUBLIC));
+        }
         match url.scheme() {
             "https" => Ok(()),
             "http" if self.allow_loopback && own => Ok(()),
@@ -208,6 +213,12 @@ const NOT_PUBLIC: &str = "it is not a public one";
 
 fn may_connect(address: IpAddr, allow_loopback: bool) -> bool {
     is_public(address) || (allow_loopback && address.is_loopback())
+}
+
+/// Whether a name means this machine wherever it is asked for (RFC 6761), even where no resolver knows it.
+fn is_this_machine(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Resolves like the system and refuses the whole answer when any address in it is not public.

@@ -135,7 +135,7 @@ fn subscriptions(groups: &[Group]) -> Vec<Subscription> {
 }
 
 fn peers(providers: &Providers) -> Result<Peers, StartError> {
-    let client = reqwest::Client::builder()
+    let client = coder_outbound::client_builder()
         .connect_timeout(Duration::from_secs(3))
         .redirect(reqwest::redirect::Policy::none())
         .build()

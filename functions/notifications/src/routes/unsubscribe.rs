@@ -2,7 +2,7 @@
 
 use coder_core::{Problem, Result, StoredAnswer};
 use coder_handler::Routes;
-use coder_middleware::describe::AnswerDescription;
+use coder_middleware::describe::{AnswerDescription, lazily};
 use coder_middleware::{Access as _, Answer, Anyone, OperationDescription, Path, State};
 use serde_json::json;
 
@@ -28,8 +28,8 @@ pub struct Page {
 
 impl Answer for Page {
     fn describe(operation: &mut OperationDescription) {
-        let body =
-            Some(("text/html", json!({"type": "string"}), json!("<!DOCTYPE html><title>Mail</title>")));
+        let schema = lazily(|| json!({"type": "string"}));
+        let body = Some(("text/html", schema, lazily(|| json!("<!DOCTYPE html><title>Mail</title>"))));
         let (status, description, headers) = (200, "A page for a browser.", &[][..]);
         operation.answers.push(AnswerDescription { status, description, body, headers });
     }

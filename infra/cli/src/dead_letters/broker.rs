@@ -41,7 +41,9 @@ pub(super) async fn run(options: DeadLetters) -> anyhow::Result<()> {
                     "the broker holds no message `{id}`; `coder dead-letters list --broker` shows what it holds"
                 );
             }
-            found.into_iter().for_each(|held| show(held, json));
+            for held in found {
+                show(held, json);
+            }
         }
         Command::Edit(_) => bail!("what the broker holds cannot be edited; replay or drop it"),
         Command::Replay(wanted) => {

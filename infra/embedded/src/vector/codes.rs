@@ -58,7 +58,7 @@ impl Wanted {
     pub(crate) fn bound(&self, codes: &[i8], code: Code) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "the slack covers it")]
         let product = product(codes, &self.codes) as f32;
-        product * self.code.step * code.step + code.error + (1.0 + code.error) * self.code.error + SLACK
+        product * self.code.step * code.step + (1.0 + self.code.error) * code.error + self.code.error + SLACK
     }
 }
 

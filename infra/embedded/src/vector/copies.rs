@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::copy::VectorCopy;
 use super::scope::Scope;
 
-/// What an empty copy counts, so that their number is bounded too.
+/// Bytes that a copy of vectors counts at least, so that their number is bounded too.
 const LEAST: usize = 16 * 1024;
 
 /// A copy that several searches share.

@@ -3,7 +3,9 @@
 //! A row of vectors is never changed and its number never comes again, so that newer rows are all that a copy lacks.
 //! Rows that are gone stay in it for a while: whoever uses the copy asks SQLite for every row that it answers with.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use coder_database::StoreError;
 use rusqlite::types::Value as Parameter;
@@ -18,8 +20,10 @@ use crate::table::vectors;
 
 /// Rows that are kept in one piece, so that a copy grows without being moved.
 const BLOCK: usize = 1024;
-/// Rows up to which a copy is not worth being read anew.
+/// Rows up to which a copy of vectors is not worth being read anew.
 const SMALL: usize = 1024;
+/// Rows of a copy from which on a second thread is worth its start.
+const LARGE: usize = 16 * 1024;
 
 /// The copy of a scope.
 #[derive(Debug)]
@@ -175,11 +179,32 @@ impl VectorCopy {
         sql.finish()
     }
 
-    /// The rows of the highest bounds, highest first, at most so many. None that has expired.
+    /// The rows of the highest bounds, highest first, at most so many. None that has expired. A large copy is read by
+    /// two threads, since one does not get at memory as fast as memory is.
     pub(crate) fn candidates(&self, wanted: &Wanted, now: i64, most: usize) -> Vec<Candidate> {
+        let of = |blocks: &[Block]| self.candidates_of(blocks, wanted, now, most);
+        let half = if self.rows < LARGE { 0 } else { self.blocks.len() / 2 };
+        let (some, rest) = self.blocks.split_at(half);
+        let mut found = thread::scope(|scope| {
+            let helper = (half > 0).then(|| thread::Builder::new().spawn_scoped(scope, || of(some)));
+            let mut found = of(rest);
+            found.extend(match helper {
+                None => Vec::new(),
+                Some(Ok(helper)) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Some(Err(_)) => of(some),
+            });
+            found
+        });
+        found.sort_unstable_by(Candidate::order);
+        found.truncate(most);
+        found
+    }
+
+    /// The same of some blocks, in any order and perhaps more of them.
+    fn candidates_of(&self, blocks: &[Block], wanted: &Wanted, now: i64, most: usize) -> Vec<Candidate> {
         let mut found: Vec<Candidate> = Vec::with_capacity(2 * most);
         let mut least = f32::NEG_INFINITY;
-        for block in &self.blocks {
+        for block in blocks {
             for (row, codes) in block.rows.iter().zip(block.codes.chunks_exact(self.stride)) {
                 let bound = wanted.bound(codes, row.code);
                 if bound < least || row.expires <= now {
@@ -193,8 +218,6 @@ impl VectorCopy {
                 }
             }
         }
-        found.sort_unstable_by(Candidate::order);
-        found.truncate(most);
         found
     }
 }

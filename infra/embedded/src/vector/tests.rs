@@ -62,6 +62,18 @@ fn a_copy_answers_as_a_scan_does_and_follows_what_is_new_and_gone() {
 }
 
 #[test]
+fn a_large_copy_answers_as_a_scan_does() {
+    let (connection, copies) = (database(), Copies::new(4 << 20));
+    let rows = 20_000;
+    connection.execute_batch("BEGIN").unwrap();
+    insert(&connection, "p", 0..rows);
+    connection.execute_batch("COMMIT").unwrap();
+    for number in (0..rows).step_by(2500) {
+        assert_eq!(first(&search(&connection, &copies, "p", number)), Some(format!("{number:06}").as_str()));
+    }
+}
+
+#[test]
 fn only_candidates_are_read_again() {
     let (connection, copies) = (database(), Copies::new(1 << 20));
     insert(&connection, "p", 0..ROWS);
@@ -79,12 +91,12 @@ fn only_candidates_are_read_again() {
 #[test]
 fn a_row_number_never_comes_again() {
     let (connection, copies) = (database(), Copies::new(1 << 20));
-    insert(&connection, "p", 0..10);
+    insert(&connection, "p", 0..ROWS);
     search(&connection, &copies, "p", 5);
-    // The newest goes, and another takes its place.
-    connection.execute("DELETE FROM v_c WHERE id = '000009'", []).unwrap();
-    insert(&connection, "p", [500]);
-    assert_eq!(first(&search(&connection, &copies, "p", 500)), Some("000500"));
+    // The newest goes, and one that is far away from it comes, as it would be where the newest was.
+    connection.execute("DELETE FROM v_c WHERE n = (SELECT max(n) FROM v_c) OR id = '000005'", []).unwrap();
+    insert(&connection, "p", [5]);
+    assert_eq!(first(&search(&connection, &copies, "p", 5)), Some("000005"));
 }
 
 #[test]

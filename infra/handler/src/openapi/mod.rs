@@ -118,7 +118,7 @@ fn describe(group: &str, operation: &OperationDescription, components: &mut Comp
         let media = json!({"schema": components.schema(&body.schema, &body.example)});
         let content: Map<String, Value> =
             body.media_types.iter().map(|name| ((*name).to_owned(), media.clone())).collect();
-        described["requestBody"] = json!({"required": !body.optional, "content": content});
+        described["requestBody"] = json!({"required": !body.optional(), "content": content});
     }
     described
 }
@@ -175,7 +175,10 @@ fn parameters(operation: &OperationDescription, components: &mut Components) -> 
     if operation.method == http::Method::POST && !operation.never_kept {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": {"type": "string", "minLength": 1, "maxLength": coder_middleware::unit::KEY_BYTES},
+            "schema": {
+                "type": "string", "minLength": 1, "maxLength": coder_middleware::unit::KEY_BYTES,
+                "pattern": "^[!-~]+$",
+            },
             "description": "Makes a repetition within 24 hours harmless: it gets the first answer.",
         }));
     }

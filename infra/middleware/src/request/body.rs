@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::json::parse_json;
 use super::{Input, RequestContext};
-use crate::describe::{BodyDescription, Example, OperationDescription};
+use crate::describe::{BodyDescription, Example, OperationDescription, lazily};
 use crate::schema;
 
 const JSON: &[&str] = &["application/json"];
@@ -25,29 +25,24 @@ where
     T: Serialize + DeserializeOwned + JsonSchema + Example + Send + 'static,
 {
     fn describe(operation: &mut OperationDescription) {
-        let validation = schema::for_validation::<T>();
-        // A body whose schema demands nothing may be left out.
-        let optional = validation.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty)
-            && validation["type"] == "object";
         operation.body = Some(BodyDescription {
             media_types: JSON,
-            schema: schema::for_openapi::<T>(),
-            validation,
-            example: serde_json::to_value(T::example()).unwrap_or_default(),
-            optional,
+            schema: lazily(schema::for_openapi::<T>),
+            validation: lazily(schema::for_validation::<T>),
+            example: lazily(|| serde_json::to_value(T::example()).unwrap_or_default()),
             patch: false,
         });
     }
 
     async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
         let body = match &context.operation().body {
-            Some(described) if described.optional && context.body().is_empty() => {
+            Some(described) if context.body().is_empty() && described.optional() => {
                 Value::Object(serde_json::Map::new())
             }
             _ => read(context, JSON)?,
         };
         let mut faults = schema::storable(&body);
-        if let Some(validator) = context.body_validator() {
+        if let Some(validator) = context.body_validator()? {
             faults.extend(schema::faults(validator, &body));
         }
         typed(body, faults).map(Self)
@@ -73,7 +68,7 @@ impl<W: Serialize + DeserializeOwned> Patch<W> {
         }
         coder_database::merge::merge(&mut merged, &self.changes);
         let mut faults = schema::storable(&self.changes);
-        if let Some(validator) = self.context.body_validator() {
+        if let Some(validator) = self.context.body_validator()? {
             faults.extend(schema::faults(validator, &merged));
         }
         typed(merged, faults)
@@ -90,25 +85,11 @@ where
     W: Serialize + DeserializeOwned + JsonSchema + Example + Send + 'static,
 {
     fn describe(operation: &mut OperationDescription) {
-        let mut patch = schema::for_openapi::<W>();
-        if let Some(patch) = patch.as_object_mut() {
-            let required = patch.remove("required").unwrap_or_default();
-            for (name, field) in
-                patch.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
-            {
-                if !required.as_array().is_some_and(|required| required.iter().any(|one| one == name)) {
-                    may_be_null(field);
-                }
-            }
-            let title = patch.get("title").and_then(Value::as_str).map(|title| format!("{title}Patch"));
-            patch.insert("title".into(), title.into());
-        }
         operation.body = Some(BodyDescription {
             media_types: MERGE_PATCH,
-            schema: patch,
-            validation: schema::for_validation::<W>(),
-            example: first_field(&serde_json::to_value(W::example()).unwrap_or_default()),
-            optional: false,
+            schema: lazily(patch_of::<W>),
+            validation: lazily(schema::for_validation::<W>),
+            example: lazily(|| first_field(&serde_json::to_value(W::example()).unwrap_or_default())),
             patch: true,
         });
     }
@@ -122,6 +103,23 @@ where
         }
         Ok(Self { changes, context: context.clone(), writable: PhantomData })
     }
+}
+
+/// The schema of a patch of `W`.
+fn patch_of<W: JsonSchema>() -> Value {
+    let mut patch = schema::for_openapi::<W>();
+    if let Some(patch) = patch.as_object_mut() {
+        let required = patch.remove("required").unwrap_or_default();
+        for (name, field) in patch.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            if !required.as_array().is_some_and(|required| required.iter().any(|one| one == name)) {
+                may_be_null(field);
+            }
+        }
+        let title = patch.get("title").and_then(Value::as_str).map(|title| format!("{title}Patch"));
+        patch.insert("title".into(), title.into());
+    }
+    patch
 }
 
 /// `null` in a patch takes away what may be absent.

@@ -1,26 +1,50 @@
 //! A request on its way to its handler: what the chain found out, and what the handler may ask for.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use coder_core::{Failure, Problem};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use jsonschema::Validator;
 
 use crate::chain::{Authentication, Identity};
 use crate::describe::OperationDescription;
 use crate::runtime::Runtime;
+use crate::schema;
 
-/// An operation that is served: its description and what was made from it once.
+/// An operation that is served: its description, and its validators, each made for the first request that needs it.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The description.
     pub operation: OperationDescription,
-    /// Checks request bodies.
-    pub body: Option<Validator>,
-    /// Checks query strings.
-    pub query: Option<Validator>,
+    body: OnceLock<Result<Validator, String>>,
+    query: OnceLock<Result<Validator, String>>,
+}
+
+impl Endpoint {
+    /// An operation without any request yet.
+    pub fn new(operation: OperationDescription) -> Self {
+        Self { operation, body: OnceLock::new(), query: OnceLock::new() }
+    }
+
+    /// Checks request bodies; an error where no validator can be made from the schema.
+    pub fn body_validator(&self) -> Option<&Result<Validator, String>> {
+        let body = self.operation.body.as_ref()?;
+        Some(self.body.get_or_init(|| schema::validator(&body.validation)))
+    }
+
+    /// Checks query strings. A `GET` without declared parameters refuses every parameter, a `POST` ignores them.
+    pub fn query_validator(&self) -> Option<&Result<Validator, String>> {
+        let none = || serde_json::json!({"type": "object", "additionalProperties": false});
+        match &self.operation.query {
+            Some(query) => Some(self.query.get_or_init(|| schema::validator(query))),
+            None if self.operation.method == Method::GET => {
+                Some(self.query.get_or_init(|| schema::validator(&none())))
+            }
+            None => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -129,11 +153,16 @@ impl RequestContext {
         parsed.ok_or_else(|| Problem::not_found("resource").into())
     }
 
-    pub(crate) fn body_validator(&self) -> Option<&Validator> {
-        self.0.endpoint.body.as_ref()
+    pub(crate) fn body_validator(&self) -> Result<Option<&Validator>, Failure> {
+        usable(self.0.endpoint.body_validator())
     }
 
-    pub(crate) fn query_validator(&self) -> Option<&Validator> {
-        self.0.endpoint.query.as_ref()
+    pub(crate) fn query_validator(&self) -> Result<Option<&Validator>, Failure> {
+        usable(self.0.endpoint.query_validator())
     }
+}
+
+/// A schema that no validator can be made from is a fault of ours.
+fn usable(validator: Option<&Result<Validator, String>>) -> Result<Option<&Validator>, Failure> {
+    validator.map(|made| made.as_ref().map_err(|fault| Failure::internal(fault.as_str()))).transpose()
 }

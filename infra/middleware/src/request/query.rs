@@ -76,7 +76,7 @@ pub(crate) fn read(context: &RequestContext) -> Result<Value, Failure> {
         }
     }
     let values = Value::Object(values);
-    if let Some(validator) = context.query_validator() {
+    if let Some(validator) = context.query_validator()? {
         let faults = schema::faults(validator, &values);
         if !faults.is_empty() {
             let texts = faults

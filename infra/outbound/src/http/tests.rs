@@ -175,6 +175,8 @@ async fn an_address_is_checked_without_a_call() {
         "https://169.254.169.254/",
         "https://[::ffff:127.0.0.1]/",
         "https://localhost/",
+        "https://localhost./",
+        "https://anything.localhost/",
         "https://2130706433/",
     ] {
         assert_eq!(client.check(&Url::parse(url).unwrap()).await, refused, "{url}");

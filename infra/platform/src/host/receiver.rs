@@ -28,7 +28,7 @@ pub(crate) enum Receiver {
 
 /// The client for handlers at an address.
 pub(crate) fn client() -> Result<reqwest::Client, StartError> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let client = coder_outbound::client_builder().redirect(reqwest::redirect::Policy::none()).build();
     client.map_err(|error| StartError::Other(format!("the HTTP client cannot be made: {error}")))
 }
 
