@@ -32,7 +32,7 @@ fn nothing_is_lost_and_nothing_happens_twice() {
         if disk::again_on_one(STORM, kills()) {
             return;
         }
-        storm::missing("a full disk", "nobody may mount one here");
+        storm::not_tried("a full disk", "nobody may mount one here");
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let faults = runtime.block_on(storm::rage(kills(), disk));

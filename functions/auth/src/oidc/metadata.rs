@@ -5,6 +5,9 @@ use url::Url;
 
 use super::OidcFault;
 
+/// Where a configuration is, beside the issuer.
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
 /// The part of a provider's configuration that is used here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ProviderMetadata {
@@ -27,9 +30,14 @@ pub struct ProviderMetadata {
 impl ProviderMetadata {
     /// Where an issuer's configuration is.
     pub fn address(issuer: &str) -> Result<Url, OidcFault> {
-        let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let address = format!("{}{WELL_KNOWN}", issuer.trim_end_matches('/'));
         match Url::parse(&address) {
-            Ok(url) if url.query().is_none() && url.fragment().is_none() => Ok(url),
+            // An issuer without a host, such as `https://`, would make a host of the path's beginning.
+            Ok(url)
+                if url.path().ends_with(WELL_KNOWN) && url.query().is_none() && url.fragment().is_none() =>
+            {
+                Ok(url)
+            }
             _ => Err(OidcFault::Metadata("the issuer is no address")),
         }
     }
@@ -107,7 +115,9 @@ pub(super) mod tests {
             let address = ProviderMetadata::address(issuer).unwrap();
             assert_eq!(address.as_str(), "https://id.example.com/tenant/.well-known/openid-configuration");
         }
-        for issuer in ["", "id.example.com", "https://id.example.com/?a=b", "https://id.example.com/#a"] {
+        for issuer in
+            ["", "https://", "id.example.com", "https://id.example.com/?a=b", "https://id.example.com/#a"]
+        {
             assert!(ProviderMetadata::address(issuer).is_err(), "{issuer}");
         }
     }

@@ -6,9 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use coder_core::{Code, Failure};
+use reqwest::dns::Resolve as _;
 use url::Url;
 
-use super::{BasicCredentials, OutboundError, OutboundHttp as _, SafeHttp};
+use super::{BasicCredentials, GuardedResolver, OutboundError, OutboundHttp as _, RefusedAnswer, SafeHttp};
 
 /// Answers one connection with these bytes; the thread's result is the request.
 fn serve(answer: Vec<u8>) -> (SocketAddr, JoinHandle<String>) {
@@ -134,6 +135,13 @@ async fn refuses_a_name_that_leads_home() {
     let strict = SafeHttp::new(false).unwrap();
     let result = strict.get(&url("https://localhost/")).await;
     assert_eq!(result, Err(OutboundError::Refused("it is not a public one")));
+}
+
+#[tokio::test]
+async fn the_resolver_refuses_a_name_that_leads_home() {
+    let strict = GuardedResolver { allow_loopback: false };
+    let found = strict.resolve("localhost".parse().unwrap()).await;
+    assert!(found.is_err_and(|error| error.is::<RefusedAnswer>()));
 }
 
 #[tokio::test]
