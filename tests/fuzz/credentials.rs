@@ -96,7 +96,13 @@ target! {
         let mut stored = stored.clone();
         let plain = |text: &str| -> String {
             let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
-            letters.map(|c| c.to_ascii_uppercase()).map(|c| if c == '0' { 'O' } else if c == '1' { 'I' } else { c }).collect()
+            let letter = |c: char| match c.to_ascii_uppercase() {
+                '0' => 'O',
+                '1' => 'I',
+                '8' => 'B',
+                other => other,
+            };
+            letters.map(letter).collect()
         };
         let good = recovery_code::consume(&mut stored, text, Timestamp::UNIX_EPOCH);
         assert_eq!(good, text.len() <= 32 && plain(text) == plain(code), "{text:?} for {code}");

@@ -17,6 +17,8 @@ use crate::client::Client;
 
 /// How long a test waits for an answer, so that it fails and does not hang; a busy machine may need long.
 const PATIENCE: Duration = Duration::from_mins(2);
+/// The gateway closes a connection on which nothing came for ten seconds, and a request may cross that.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// When every test begins: a Monday at noon, away from any timer's slot.
 const START: &str = "2026-01-05T12:01:00Z";
@@ -158,9 +160,11 @@ pub(crate) fn settings(data_dir: &Path) -> Settings {
 
 /// The HTTP client of tests.
 pub(crate) fn client() -> reqwest::Client {
-    let http =
-        reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    http.unwrap_or_else(|error| panic!("no client: {error}"))
+    let http = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none());
+    http.build().unwrap_or_else(|error| panic!("no client: {error}"))
 }
 
 /// Moves a platform's time when nothing is under way, and waits for what follows.
