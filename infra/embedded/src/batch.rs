@@ -1,4 +1,4 @@
-//! Writing: the operations of a batch one after the other, inside one savepoint.
+//! Writing: the operations of a batch one after the other; all of them, or none.
 
 use coder_core::Ambient;
 use coder_database::rules::{check_document, check_write};
@@ -65,6 +65,11 @@ impl Batch {
         });
         let changes = changes.collect::<Result<_, StoreError>>()?;
         Ok(Self { key: key.clone(), pk: partition::text(key), changes })
+    }
+
+    /// Whether all that it writes is one statement.
+    pub(crate) fn is_one_statement(&self, table: &Table) -> bool {
+        self.changes.len() == 1 && table.container.vectors.is_empty()
     }
 
     /// Applies the changes in order; the first that fails ends the batch.

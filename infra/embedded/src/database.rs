@@ -99,8 +99,24 @@ impl Database {
         &self,
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.submit_write(false, job).await
+    }
+
+    /// The same for a job of which all that it writes is one statement; it is cheaper.
+    pub(crate) async fn write_statement<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.submit_write(true, job).await
+    }
+
+    async fn submit_write<T: Send + 'static>(
+        &self,
+        one_statement: bool,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (tell, told) = oneshot::channel();
-        let job: writer::Job = Box::new(move |connection| {
+        let run: writer::Run = Box::new(move |connection| {
             if tell.is_closed() {
                 return None;
             }
@@ -112,7 +128,7 @@ impl Database {
             });
             Some(writer::JobDone { keep, answer })
         });
-        submit(self.write.as_ref(), job)?;
+        submit(self.write.as_ref(), writer::Job { one_statement, run })?;
         told.await.unwrap_or_else(|_| Err(unavailable("the write was not carried out")))
     }
 
@@ -209,16 +225,50 @@ mod tests {
         assert!(database.read(insert).await.is_err(), "a reading connection cannot write");
     }
 
+    /// A job that writes nothing and keeps the writing thread until the returned sender goes: what is asked for
+    /// meanwhile is in its commit.
+    fn hold() -> (mpsc::Sender<()>, impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static) {
+        let (go, gone) = mpsc::channel::<()>();
+        (go, move |_| gone.recv().map_err(|_| throttled()))
+    }
+
     #[tokio::test]
-    async fn a_lost_transaction_fails_the_whole_group_and_not_the_next() {
+    async fn the_first_jobs_of_a_commit_may_fail_and_the_others_stay() {
         let directory = tempfile::tempdir().unwrap();
         let database = open(directory.path(), 8);
-        let lose = database
-            .write(|connection| insert(connection).map(|()| connection.execute_batch("ROLLBACK").unwrap()));
-        let (one, two, three) = tokio::join!(database.write(insert), lose, database.write(insert));
-        assert!(two.is_err());
-        let kept = i64::from(one.is_ok()) + i64::from(three.is_ok());
-        assert_eq!(database.read(count).await, Ok(kept), "acknowledged and stored are the same");
+        let (go, hold) = hold();
+        let fail = |connection: &Connection| insert(connection).and(Err::<(), _>(throttled()));
+        let nothing = |_: &Connection| Err::<(), _>(throttled());
+        let (_, one, two, three, four, ()) = tokio::join!(
+            database.write(hold),
+            database.write(fail),
+            database.write_statement(nothing),
+            database.write_statement(insert),
+            database.write(fail),
+            async { drop(go) },
+        );
+        assert_eq!((one, two, three, four), (Err(throttled()), Err(throttled()), Ok(()), Err(throttled())));
+        assert_eq!(database.read(count).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_lost_transaction_fails_the_whole_commit_and_not_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(directory.path(), 8);
+        let (go, hold) = hold();
+        let lose = |connection: &Connection| {
+            insert(connection).map(|()| connection.execute_batch("ROLLBACK").unwrap())
+        };
+        let (_, one, two, three, four, ()) = tokio::join!(
+            database.write(hold),
+            database.write(insert),
+            database.write_statement(lose),
+            database.write_statement(insert),
+            database.write(insert),
+            async { drop(go) },
+        );
+        assert!([one, two, three, four].iter().all(Result::is_err));
+        assert_eq!(database.read(count).await, Ok(0));
         assert_eq!(database.write(insert).await, Ok(()));
     }
 

@@ -157,7 +157,9 @@ impl DocumentStore for SqliteStore {
         let table = self.table(container)?;
         let batch = Batch::new(&table, key, operations)?;
         let ambient = self.ambient.clone();
-        self.database.write(move |connection| batch.run(connection, &table, &ambient)).await
+        let one_statement = batch.is_one_statement(&table);
+        let job = move |connection: &Connection| batch.run(connection, &table, &ambient);
+        if one_statement { self.database.write_statement(job).await } else { self.database.write(job).await }
     }
 
     async fn query(&self, container: &str, key: &PartitionKey, query: &Query) -> Result<Page, StoreError> {

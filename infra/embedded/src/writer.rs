@@ -7,7 +7,7 @@ use std::time::Duration;
 use coder_database::StoreError;
 use rusqlite::Connection;
 
-use crate::error::from_sqlite;
+use crate::error::{from_sqlite, unavailable};
 use crate::lock::LockFile;
 
 /// Jobs in one commit, at most.
@@ -17,11 +17,22 @@ const GROUP: usize = 256;
 /// frozen, and the rest go on without turns.
 const TURN: Duration = Duration::from_secs(1);
 
+/// Takes the right to write at once: a transaction that takes it later can find that another process has it.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// Tells the waiting task its outcome; called only after the commit, with how that went.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// A job: it writes inside a savepoint, or is told why it cannot. `None` means that nobody waits for it any more.
-pub(crate) type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<JobDone> + Send>;
+/// What a task wants written.
+pub(crate) struct Job {
+    /// Whether all that it writes is one statement, which SQLite undoes by itself if it fails.
+    pub(crate) one_statement: bool,
+    /// Writes, or is told why it cannot. `None` means that nobody waits for it any more.
+    pub(crate) run: Run,
+}
+
+/// The work of a [`Job`].
+pub(crate) type Run = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<JobDone> + Send>;
 
 /// A job that has run but is not yet committed.
 pub(crate) struct JobDone {
@@ -39,7 +50,7 @@ pub(crate) fn run(connection: &Connection, lock: &LockFile, jobs: &Receiver<Job>
         let outcome = commit_group(connection, lock, &mut group, &mut answers);
         if let Err(error) = &outcome {
             tracing::error!(%error, "a group of writes was not committed");
-            let unreached = group.filter_map(|job| job(Err(error.clone())));
+            let unreached = group.filter_map(|job| (job.run)(Err(error.clone())));
             answers.extend(unreached.map(|done| done.answer));
         }
         for answer in answers {
@@ -62,9 +73,10 @@ fn commit_group(
         Ok(None) => tracing::debug!("another process does not give the turn to write back"),
         Err(cause) => tracing::warn!(%cause, "the lock file cannot be locked"),
     }
-    let outcome = execute(connection, "BEGIN IMMEDIATE").and_then(|()| {
+    let outcome = execute(connection, BEGIN).and_then(|()| {
+        let mut written = false;
         for job in group {
-            run_job(connection, job, answers)?;
+            written |= run_job(connection, job, written, answers)?;
         }
         execute(connection, "COMMIT")
     });
@@ -76,19 +88,38 @@ fn commit_group(
     outcome
 }
 
-/// An error is one of the whole transaction; that of the job alone is in its answer.
-fn run_job(connection: &Connection, job: Job, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-    let ready = execute(connection, "SAVEPOINT job");
-    let done = job(ready.clone().map(|()| connection));
+/// Answers whether the job left something. An error is one of the whole transaction; that of the job alone is in its
+/// answer. A savepoint costs a copy of every page that the job changes, so only those have one that need it: while
+/// nothing was `written` before, the whole transaction can go instead.
+fn run_job(
+    connection: &Connection,
+    job: Job,
+    written: bool,
+    answers: &mut Vec<Answer>,
+) -> Result<bool, StoreError> {
+    let guarded = written && !job.one_statement;
+    let ready = if guarded { execute(connection, "SAVEPOINT job") } else { Ok(()) };
+    let done = (job.run)(ready.clone().map(|()| connection));
     let keep = done.as_ref().is_some_and(|done| done.keep);
     answers.extend(done.map(|done| done.answer));
     ready?;
-    // A full disk or a read error can end the whole transaction. The savepoint is gone with it, and these
-    // statements fail: nothing is ever written outside of a transaction.
-    if !keep {
-        execute(connection, "ROLLBACK TO job")?;
+    // A full disk or a read error can end the whole transaction: nothing is ever written outside of one.
+    if connection.is_autocommit() {
+        return Err(unavailable("the transaction was ended by a fault"));
     }
-    execute(connection, "RELEASE job")
+    match (keep, guarded) {
+        (true, true) => execute(connection, "RELEASE job")?,
+        (false, true) => {
+            execute(connection, "ROLLBACK TO job")?;
+            execute(connection, "RELEASE job")?;
+        }
+        (false, false) if !job.one_statement => {
+            execute(connection, "ROLLBACK")?;
+            execute(connection, BEGIN)?;
+        }
+        (_, false) => {}
+    }
+    Ok(keep)
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
