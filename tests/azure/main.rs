@@ -3,11 +3,14 @@
 //! keys, a real Redis server.
 //!
 //! The modules of `tests/platform` are compiled a second time, word for word; what they name `coder_testkit` is this
-//! crate, whose platform starts on those providers. Not among them: `audit`, which founds a company for each of a
-//! hundred operations, and `rubbish`, which sends thousands of requests, while the emulator looks through every document
-//! of a container for many a query; `day`, which kills processes, and with them the doubles that live in there; and
-//! `declarations` and `documents`, which start no platform.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+//! crate, whose platform starts on those providers. Not among them: `declarations` and `documents`, which start no
+//! platform.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on has failed"
+)]
 
 extern crate self as coder_testkit;
 
@@ -15,17 +18,28 @@ mod dead_letters;
 #[path = "../../infra/azure/tests/doubles/mod.rs"]
 #[expect(dead_code, reason = "the tests of the providers use the rest")]
 mod doubles;
+pub mod killable;
 mod platform;
 mod services;
 mod without_redis;
 
+pub use killable::KillablePlatform;
 pub use platform::TestPlatform;
-pub use testkit::{Client, Reply, Team, issuer, team};
+pub use testkit::{Client, LiveStream, MovedClock, Reply, SentEvent, Team, issuer, team};
 
+/// No program of its own is killed; `killable` says what is.
+const KILLABLE: &str = "";
+
+#[path = "../platform/arranged.rs"]
+mod arranged;
+#[path = "../platform/audit.rs"]
+mod audit;
 #[path = "../platform/control.rs"]
 mod control;
 #[path = "../platform/correlation.rs"]
 mod correlation;
+#[path = "../platform/day/mod.rs"]
+mod day;
 #[path = "../platform/exceptions.rs"]
 mod exceptions;
 #[path = "../platform/forgeries.rs"]
@@ -37,7 +51,6 @@ mod limits;
 #[path = "../platform/mailbox.rs"]
 mod mailbox;
 #[path = "../platform/operations.rs"]
-#[expect(dead_code, reason = "the tests that are left out use the rest")]
 mod operations;
 #[path = "../platform/operators.rs"]
 mod operators;
@@ -45,6 +58,8 @@ mod operators;
 mod proofs;
 #[path = "../platform/references.rs"]
 mod references;
+#[path = "../platform/rubbish.rs"]
+mod rubbish;
 #[path = "../platform/secrecy.rs"]
 mod secrecy;
 #[path = "../platform/story.rs"]

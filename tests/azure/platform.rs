@@ -1,8 +1,9 @@
 //! The platform of a test, on the providers of the cloud.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
@@ -106,7 +107,7 @@ impl TestPlatform {
 
 /// The services.
 #[derive(Debug)]
-struct Cloud {
+pub(crate) struct Cloud {
     emulator: Emulator,
     vault: Arc<Double>,
     identity: Arc<Identity>,
@@ -115,6 +116,15 @@ struct Cloud {
 }
 
 impl Cloud {
+    /// Those of the platforms on a directory, for as long as there is one.
+    pub(crate) fn of(directory: &Path) -> Arc<Self> {
+        static KNOWN: Mutex<BTreeMap<PathBuf, Weak<Cloud>>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().unwrap();
+        let found = known.get(directory).and_then(Weak::upgrade).unwrap_or_else(|| Arc::new(Self::new()));
+        known.insert(directory.to_owned(), Arc::downgrade(&found));
+        found
+    }
+
     fn new() -> Self {
         let containers: Vec<_> =
             coder_platform::route_groups().into_iter().flat_map(|group| group.containers).collect();
@@ -130,7 +140,7 @@ impl Cloud {
         self.vault.secrets.lock().unwrap().insert("coder-master-key".to_owned(), text);
     }
 
-    fn open(&self, settings: Settings, ambient: Ambient) -> Result<Providers, StartError> {
+    pub(crate) fn open(&self, settings: Settings, ambient: Ambient) -> Result<Providers, StartError> {
         let cosmos = self.emulator.reached_as(Some(self.identity.clone()));
         self.open_with(cosmos, settings, ambient)
     }

@@ -50,6 +50,8 @@ pub(crate) struct Manners {
 enum Answer {
     Acknowledged,
     ComeAgain,
+    /// None in the time that it was waited for.
+    Silence,
     Gone,
 }
 
@@ -104,12 +106,12 @@ impl Desk {
                 }
             },
             Ok(Err(_)) => Answer::Gone,
-            Err(_) => Answer::ComeAgain,
+            Err(_) => Answer::Silence,
         };
         match answer {
             Answer::Acknowledged => self.acknowledged.send_modify(|count| *count += 1),
             Answer::ComeAgain => self.refused.send_modify(|count| *count += 1),
-            Answer::Gone => {}
+            Answer::Silence | Answer::Gone => {}
         }
         if !matches!(answer, Answer::Acknowledged) {
             self.unanswered.lock().unwrap().push_back(act);

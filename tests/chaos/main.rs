@@ -15,6 +15,7 @@ mod observe;
 mod storm;
 
 /// Kills, unless somebody wants more: `CODER_CHAOS_KILLS=200 cargo test -p coder-tests --test chaos -- --nocapture`.
+/// From the twenty-first on, faults coincide.
 const KILLS: usize = 20;
 
 #[expect(clippy::disallowed_methods, reason = "whoever wants more kills has no other way to say so")]

@@ -34,7 +34,7 @@ async fn jobs(company: &Company, now: Timestamp) -> Vec<(String, String, String)
 /// What is still under way; it is not said of what was given up.
 pub(crate) async fn under_way(company: &Company, now: Timestamp) -> Vec<String> {
     let jobs = jobs(company, now).await.into_iter();
-    let open = jobs.filter(|(_, _, state)| state != "succeeded" && state != "dead" && state != "failed");
+    let open = jobs.filter(|(_, _, state)| state != "succeeded" && state != "dead");
     let mut found: Vec<String> = open.map(|job| format!("{job:?}")).collect();
     let deliveries = deliveries(company).await.into_iter().filter(|(_, state)| state != "delivered");
     found.extend(deliveries.map(|delivery| format!("{delivery:?}")));

@@ -1,5 +1,7 @@
-//! Rounds of work, each with a fault of its own and a kill at its end, and the quiet after them.
+//! Rounds of work, each with a fault of its own and a kill at its end, and the quiet after them. From the twenty-first
+//! round on, faults coincide.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +27,8 @@ const RECOVERY: Duration = Duration::from_mins(1);
 /// Clients wait longer for an answer than the platform waits for a lock on a file.
 const PATIENT: Manners = Manners { patience: Duration::from_secs(20), asks_again: true };
 
-/// When a group is known never to answer, they turn to others.
-const HASTY: Manners = Manners { patience: Duration::from_secs(5), asks_again: false };
+/// When a group is known never to answer, they turn to others, though not before the lock on a file is given up.
+const HASTY: Manners = Manners { patience: Duration::from_secs(10), asks_again: false };
 
 /// Minutes after the storm until everything must have settled.
 const EVENING: usize = 90;
@@ -73,6 +75,13 @@ const TROUBLES: [Trouble; 20] = [
     Trouble::None,
 ];
 
+/// What goes wrong at the same time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Besides {
+    hangs: Option<&'static str>,
+    clock_jumps: Option<i64>,
+}
+
 /// The place of the story.
 struct Storm {
     began: std::time::Instant,
@@ -94,7 +103,8 @@ pub(crate) async fn rage(kills: usize, disk: Option<Disk>) -> Faults {
     drop(first);
     let mut storm = Storm { began, disk, directory, clock, company, desk: Arc::default(), state: 20_260_105 };
     for round in 0..kills {
-        storm.round(TROUBLES[round % TROUBLES.len()]).await;
+        let besides = if round < TROUBLES.len() { Besides::default() } else { storm.besides() };
+        storm.round(TROUBLES[round % TROUBLES.len()], besides).await;
     }
     storm.calm().await
 }
@@ -118,12 +128,27 @@ async fn more(counter: &watch::Sender<usize>, count: usize, what: &str) {
     assert!(came, "{what}: {count} were awaited and {} came", *counter.borrow() + count - wanted);
 }
 
+impl Besides {
+    /// Groups hang from the start; the clock jumps while everything else is wrong.
+    fn happen(self, process: &mut KillablePlatform) {
+        self.clock_jumps.into_iter().for_each(|seconds| process.jump(SignedDuration::from_secs(seconds)));
+    }
+}
+
 impl Storm {
     /// A number below the bound; the same numbers at every run, though the work between them never is the same.
     fn random(&mut self, below: u64) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         (mixed ^ (mixed >> 31)) % below
+    }
+
+    /// In one round of three a group hangs, in one of two the clock jumps.
+    fn besides(&mut self) -> Besides {
+        let hangs = ["notifications", "logging", "secrets"];
+        let jumps = [170, -95, 400];
+        let mut one_of = |all: u64| usize::try_from(self.random(all)).unwrap();
+        Besides { hangs: hangs.get(one_of(9)).copied(), clock_jumps: jumps.get(one_of(6)).copied() }
     }
 
     /// Time passes between two processes: sometimes none, sometimes more than a lock lasts, sometimes it goes back.
@@ -141,33 +166,37 @@ impl Storm {
         more(&self.desk.acknowledged, count, &format!("acknowledgements {after}")).await;
     }
 
-    async fn round(&mut self, trouble: Trouble) {
+    async fn round(&mut self, trouble: Trouble, besides: Besides) {
         let (seconds, count) = (self.began.elapsed().as_secs(), *self.desk.acknowledged.borrow());
-        say(&format!("{seconds:>4} s, {count:>5} acknowledged: {trouble:?}"));
+        say(&format!("{seconds:>4} s, {count:>5} acknowledged: {trouble:?}, {besides:?}"));
         self.pass_time();
         let silence = faults::silence().await;
-        let upstreams: Vec<(&str, &str)> = match trouble {
-            Trouble::Hangs(group) => vec![(group, &silence)],
-            _ => Vec::new(),
-        };
+        let hangs = if let Trouble::Hangs(group) = trouble { Some(group) } else { None };
+        let upstreams: BTreeMap<&str, &str> =
+            hangs.into_iter().chain(besides.hangs).map(|group| (group, silence.as_str())).collect();
+        let upstreams = Vec::from_iter(upstreams);
         let mut process = start(&self.directory, &self.clock, Some(&self.company), &upstreams);
         let manners = if upstreams.is_empty() { PATIENT } else { HASTY };
         let crowd = self.desk.open_for(&process, &self.company.key, manners);
         let some = self.random(12) + 4;
         self.acknowledged(some, "at the start").await;
-        self.suffer(trouble, &mut process).await;
+        self.suffer(trouble, besides, &mut process).await;
         process.kill();
         self.disk.iter().for_each(Disk::clear);
         // Each stops at its first request that finds nobody.
         crowd.join_all().await;
     }
 
-    async fn suffer(&mut self, trouble: Trouble, process: &mut KillablePlatform) {
+    async fn suffer(&mut self, trouble: Trouble, besides: Besides, process: &mut KillablePlatform) {
         let some = self.random(15) + 1;
         match trouble {
-            Trouble::None | Trouble::Hangs(_) => self.acknowledged(some, "in peace").await,
+            Trouble::None | Trouble::Hangs(_) => {
+                besides.happen(process);
+                self.acknowledged(some, "in peace").await;
+            }
             Trouble::Locked(file) => {
                 let lock = faults::lock_file(&self.file(file));
+                besides.happen(process);
                 if file == "docs.db" {
                     // Nobody writes, and everybody can still read.
                     let reader = process.nobody().with_api_key(&self.company.key);
@@ -181,12 +210,14 @@ impl Storm {
             }
             Trouble::TurnTaken => {
                 let turn = faults::take_turn(&self.file("docs.wlock"));
+                besides.happen(process);
                 self.acknowledged(some, "while another has the turn").await;
                 drop(turn);
                 self.acknowledged(some, "after the turn").await;
             }
-            Trouble::DiskFull { recovers } => self.fill_the_disk(recovers, process).await,
+            Trouble::DiskFull { recovers } => self.fill_the_disk(recovers, besides, process).await,
             Trouble::ClockJumps(seconds) => {
+                besides.happen(process);
                 process.jump(SignedDuration::from_secs(seconds));
                 self.acknowledged(some, "after the jump").await;
             }
@@ -194,10 +225,11 @@ impl Storm {
     }
 
     /// Nothing can be written, which is said as such; everything can still be read.
-    async fn fill_the_disk(&self, recovers: bool, process: &KillablePlatform) {
+    async fn fill_the_disk(&self, recovers: bool, besides: Besides, process: &mut KillablePlatform) {
         let Some(disk) = &self.disk else { return };
         self.desk.refusals().clear();
         disk.fill();
+        besides.happen(process);
         more(&self.desk.refused, 10, "refusals while the disk is full").await;
         let refusals = self.desk.refusals().clone();
         assert!(refusals.contains("503 unavailable"), "a full disk is answered {refusals:?}");

@@ -23,3 +23,6 @@ mod secrecy;
 mod story;
 mod tenancy;
 mod users;
+
+/// The program that the tests kill.
+const KILLABLE: &str = env!("CARGO_BIN_EXE_killable-platform");

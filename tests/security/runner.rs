@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::hmac;
 use coder_core::Clock as _;
 use coder_testkit::Reply;
+use data_encoding::BASE32_NOPAD;
 use http::Method;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -66,6 +68,7 @@ async fn send(scene: &Scene, cast: &mut Cast, step: &Step) -> Result<(), String>
         let value = match place.split_once(':') {
             Some(("mail", to)) => mailed(scene, &filled(to, &cast.names)).await,
             Some(("link", place)) => text(place).as_deref().and_then(token_of),
+            Some(("app", secret)) => cast.names.get(secret).map(|secret| shown_by_app(scene, secret)),
             _ => text(place),
         };
         let value = value.ok_or_else(|| format!("nothing at {place}: {reply:?}"))?;
@@ -153,6 +156,17 @@ fn check(
         Some(count) if *count != answers => Err(format!("{answers} answers, not {count}")),
         _ => Ok(()),
     }
+}
+
+/// The code that an authenticator app with this secret shows now (RFC 6238).
+fn shown_by_app(scene: &Scene, secret: &str) -> String {
+    let step = scene.platform.clock.now().as_second() / 30;
+    let secret = BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret);
+    let tag = hmac::sign(&key, &step.to_be_bytes());
+    let offset = usize::from(tag.as_ref()[19] & 15);
+    let number = u32::from_be_bytes(tag.as_ref()[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
 }
 
 /// The token behind the link of the newest mail to somebody.

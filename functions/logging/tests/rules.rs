@@ -48,9 +48,11 @@ async fn names_of_rules_are_unique_and_faults_are_named() {
         "filter": {"actoin": "x"}, "severity": "loud",
     });
     let refused = post(bad).await;
-    assert_eq!((refused.status.as_u16(), refused.body["errors"].as_array().unwrap().len()), (422, 4));
+    assert_eq!((refused.status.as_u16(), refused.body["errors"].as_array().unwrap().len()), (422, 5));
     let doubled = json!({"name": "Bad", "kind": "rare", "groupBy": ["actor.id", "actor.id"]});
-    assert_eq!(post(doubled).await.body["errors"].as_array().unwrap().len(), 2);
+    assert_eq!(post(doubled).await.text("/errors/0/code"), "duplicate");
+    let grouped = json!({"name": "Bad", "kind": "rare", "groupBy": ["actor.id"]});
+    assert_eq!(post(grouped).await.text("/errors/0/pointer"), "/groupBy");
     let path = made.header("location").to_owned();
     let etag = [("if-match", "\"stale\"")];
     let stale = team.admin.send(http::Method::DELETE, &path, None, &etag).await;

@@ -60,11 +60,6 @@ impl TeamTree {
         self.parents.contains_key(&team)
     }
 
-    /// How many teams there are.
-    pub fn count(&self) -> usize {
-        self.parents.len()
-    }
-
     /// The teams directly below.
     pub fn children(&self, team: TeamId) -> &[TeamId] {
         self.children.get(&team).map_or(&[], Vec::as_slice)

@@ -201,12 +201,13 @@ fn shown(record: &Record<JobRecord>, json: bool) {
     }
     let time = |time: Option<Timestamp>| time.map_or_else(String::new, terminal::time);
     let value = |value: &Value| if value.is_null() { String::new() } else { value.to_string() };
+    let cut_off = if view.cut_offs > 0 { format!(", {} cut off", view.cut_offs) } else { String::new() };
     let asked = if view.cancel_requested && !view.state.is_final() { ", to be cancelled" } else { "" };
     let rows = [
         ("id", view.id.clone()),
         ("job", format!("{}/{}", view.group, view.job)),
         ("state", format!("{}{asked}", view.state.as_str())),
-        ("runs", view.attempts.to_string()),
+        ("runs", format!("{}{cut_off}", view.attempts)),
         ("progress", format!("{} % {}", view.progress, view.note.clone().unwrap_or_default())),
         ("queued", format!("{} by {}", terminal::time(view.created_at), view.created_by)),
         ("due", terminal::time(view.due_at)),

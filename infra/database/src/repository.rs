@@ -173,6 +173,16 @@ impl<T: Entity> Repository<T> {
         }
     }
 
+    /// How many documents of this type pass the filter: for what a limit keeps small.
+    pub async fn count(
+        &self,
+        partition: &Partition,
+        filter: impl Into<Option<Filter>>,
+    ) -> Result<usize, Failure> {
+        let query = of_type::<T>(&Query::new(filter));
+        Ok(self.store.count(self.container, &partition.key(), query.filter.as_ref()).await?)
+    }
+
     /// A page over all partitions, with the partition of each document.
     pub async fn page_across(
         &self,

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use crate::container::Container;
 use crate::document::Document;
+use crate::filter::Filter;
 use crate::query::{Page, Query};
+use crate::rules::MAX_PAGE;
 
 /// A value for each level of a container's partition key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,6 +160,26 @@ pub trait DocumentStore: Send + Sync + fmt::Debug {
     /// every partition below it.
     async fn query(&self, container: &str, key: &PartitionKey, query: &Query) -> Result<Page, StoreError>;
 
+    /// How many documents of one partition, or of every partition below a prefix, pass the filter: for what a limit
+    /// keeps small. A store that cannot count reads them, as this does.
+    async fn count(
+        &self,
+        container: &str,
+        key: &PartitionKey,
+        filter: Option<&Filter>,
+    ) -> Result<usize, StoreError> {
+        let mut query = Query::new(filter.cloned()).limit(MAX_PAGE);
+        let mut found = 0;
+        loop {
+            let page = self.query(container, key, &query).await?;
+            found += page.items.len();
+            match page.next {
+                Some(next) => query.continuation = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
     /// A page over all partitions; for platform jobs only, hence reached through `PlatformJob`.
     async fn query_across(&self, container: &str, query: &Query) -> Result<Page, StoreError>;
 
@@ -170,7 +192,7 @@ pub trait DocumentStore: Send + Sync + fmt::Debug {
         field: &str,
         vector: &[f32],
         top: u32,
-        filter: Option<&crate::filter::Filter>,
+        filter: Option<&Filter>,
     ) -> Result<Vec<(Document, f32)>, StoreError>;
 
     /// Whether the store answers; cheap.

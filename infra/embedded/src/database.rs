@@ -193,6 +193,10 @@ impl fmt::Debug for Database {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
 
     fn open(directory: &Path, queue: usize) -> Database {
@@ -272,6 +276,9 @@ mod tests {
         assert_eq!(database.write(insert).await, Ok(()));
     }
 
+    /// Longer than any read takes that need not wait for another.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     #[tokio::test]
     async fn single_documents_are_read_while_every_reading_thread_is_busy_and_the_other_way_round() {
         let directory = tempfile::tempdir().unwrap();
@@ -292,7 +299,7 @@ mod tests {
             for busy in &mut busy {
                 tokio::select! { biased; _ = busy => {}, () = std::future::ready(()) => {} }
             }
-            assert_eq!(database.read_point(count).await, Ok(0));
+            assert_eq!(timeout(PATIENCE, database.read_point(count)).await, Ok(Ok(0)));
             drop(going);
             for busy in busy {
                 assert_eq!(busy.await, Ok(true));
@@ -309,16 +316,20 @@ mod tests {
                 };
                 let points = &database.points;
                 let taken = scope.spawn(move || points.read(inline).is_none());
-                if has_started.recv().is_err() {
-                    assert!(taken.join().unwrap());
-                    break;
+                match has_started.recv_timeout(PATIENCE) {
+                    Ok(()) => going.push(go),
+                    Err(ended) => {
+                        assert_eq!(ended, mpsc::RecvTimeoutError::Disconnected, "it waits for a connection");
+                        assert!(taken.join().unwrap());
+                        break;
+                    }
                 }
-                going.push(go);
             }
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let database = &database;
-            let read = scope.spawn(move || runtime.block_on(database.read_point(count)));
-            assert_eq!(read.join().unwrap(), Ok(0));
+            let (tell, told) = mpsc::channel();
+            scope.spawn(move || tell.send(runtime.block_on(database.read_point(count))));
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(0)));
             drop(going);
         });
     }

@@ -1,7 +1,7 @@
 //! Queries: one statement a page, which starts where the last page ended instead of counting rows.
 
 use coder_database::rules::check_query;
-use coder_database::{Direction, Document, Page, PartitionKey, Query, StoreError};
+use coder_database::{Direction, Document, Filter, Page, PartitionKey, Query, StoreError};
 use rusqlite::types::Value as Parameter;
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -54,18 +54,11 @@ impl PageRead {
         for field in &fields {
             sql.push(&format!(", {field}"));
         }
-        sql.push(&format!(" FROM {} c WHERE ", documents(table.container.name)));
-        sql.push_range("c.pk", range);
-        sql.push(" AND ");
-        let now = sql.parameter(Parameter::Integer(now));
-        sql.push(&live("c.exp", &now));
+        push_source(&mut sql, table, range, now);
         for field in &fields {
             sql.push(&format!(" AND {field} IS NOT NULL"));
         }
-        if let Some(filter) = &query.filter {
-            sql.push(" AND ");
-            sql.push_filter(table, filter)?;
-        }
+        push_condition(&mut sql, table, query.filter.as_ref())?;
         let columns = columns(query, fields, range, last);
         push_after(&mut sql, &columns);
         for (at, Column { expression, descending, .. }) in columns.iter().enumerate() {
@@ -100,6 +93,49 @@ impl PageRead {
         }
         Ok(Page { items, next: None })
     }
+}
+
+/// How many documents there are, ready to be counted.
+pub(crate) struct Count {
+    sql: String,
+    parameters: Vec<Parameter>,
+}
+
+impl Count {
+    pub(crate) fn new(
+        table: &Table,
+        range: &Range,
+        filter: Option<&Filter>,
+        now: i64,
+    ) -> Result<Self, StoreError> {
+        let mut sql = Sql::default();
+        sql.push("SELECT count(*)");
+        push_source(&mut sql, table, range, now);
+        push_condition(&mut sql, table, filter)?;
+        let (sql, parameters) = sql.finish();
+        Ok(Self { sql, parameters })
+    }
+
+    pub(crate) fn run(self, connection: &Connection) -> Result<usize, StoreError> {
+        let mut statement = connection.prepare_cached(&self.sql).map_err(from_sqlite)?;
+        let count = statement.query_row(params_from_iter(&self.parameters), |row| row.get::<_, u32>(0));
+        Ok(count.map_err(from_sqlite)? as usize)
+    }
+}
+
+/// Appends where live documents of the range are.
+fn push_source(sql: &mut Sql, table: &Table, range: &Range, now: i64) {
+    sql.push(&format!(" FROM {} c WHERE ", documents(table.container.name)));
+    sql.push_range("c.pk", range);
+    sql.push(" AND ");
+    let now = sql.parameter(Parameter::Integer(now));
+    sql.push(&live("c.exp", &now));
+}
+
+fn push_condition(sql: &mut Sql, table: &Table, filter: Option<&Filter>) -> Result<(), StoreError> {
+    let Some(filter) = filter else { return Ok(()) };
+    sql.push(" AND ");
+    sql.push_filter(table, filter)
 }
 
 fn position(row: &Row<'_>, keys: usize) -> rusqlite::Result<Position> {

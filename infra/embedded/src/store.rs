@@ -17,7 +17,7 @@ use crate::database::Database;
 use crate::error::{from_sqlite, invalid, unavailable};
 use crate::open::{OpenError, Options};
 use crate::partition::{self, Range};
-use crate::query::PageRead;
+use crate::query::{Count, PageRead};
 use crate::schema;
 use crate::table::Table;
 use crate::vector::{Copies, Search};
@@ -167,6 +167,18 @@ impl DocumentStore for SqliteStore {
         let range = Self::range(&table, key)?;
         let page = PageRead::new(&table, Some(key), &range, query, self.now())?;
         self.database.read(move |connection| page.run(connection)).await
+    }
+
+    async fn count(
+        &self,
+        container: &str,
+        key: &PartitionKey,
+        filter: Option<&Filter>,
+    ) -> Result<usize, StoreError> {
+        let table = self.table(container)?;
+        filter.map_or(Ok(()), check_filter)?;
+        let count = Count::new(&table, &Self::range(&table, key)?, filter, self.now())?;
+        self.database.read(move |connection| count.run(connection)).await
     }
 
     async fn query_across(&self, container: &str, query: &Query) -> Result<Page, StoreError> {

@@ -24,8 +24,10 @@ pub struct JobRun {
     pub invocation: Invocation,
     /// The job's id: that of its record.
     pub id: String,
-    /// Which attempt this is; 1 is the first.
+    /// Which run of the job this is; 1 is the first.
     pub attempt: u32,
+    /// Whether the job is given up if this run fails.
+    pub last_try: bool,
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -110,7 +112,7 @@ impl Ledger {
         };
         let mut after = before.clone();
         let mut transaction = self.begin();
-        let taken = match after.data.claim(policy, &self.owner, self.now()) {
+        let taken = match after.data.claim(policy, &self.owner, &self.invocation.runtime.ambient) {
             Claim::Nothing => return Ok(Taken::Nothing),
             Claim::Held(until) => {
                 // Failing the delivery would bring it back at once, and use it up before the lease ends.
@@ -119,12 +121,17 @@ impl Ledger {
                 Taken::Held
             }
             Claim::End => {
-                let state = after.data.state;
+                let ended = after.data.clone();
                 self.keep_for_a_while(&mut after);
                 transaction.update(&before, after)?;
                 self.invocation.commit(transaction).await?;
-                self.count(state);
+                self.tell(&ended);
                 return Ok(Taken::Nothing);
+            }
+            Claim::Later => {
+                send(&mut transaction, &after, Some(after.data.due_at));
+                transaction.update(&before, after)?;
+                Taken::Nothing
             }
             Claim::Run => {
                 let record = after.data.clone();
@@ -175,33 +182,27 @@ impl Ledger {
     ) -> Result<bool, Failure> {
         let (state, result, error) = outcome(ended);
         let Some(state) = state else { return Ok(false) };
-        let (now, ambient) = (self.now(), &self.invocation.runtime.ambient);
+        let ambient = &self.invocation.runtime.ambient;
         let written = self
             .write(|record| {
                 let data = &mut record.data;
-                let last = data.attempts >= policy.attempts.max(1);
-                match state {
-                    JobState::Failed if !last => {
-                        let due = policy.again_at(data.attempts, ambient);
-                        data.fail(error.clone().unwrap_or_default(), due, now);
-                        return;
-                    }
-                    JobState::Failed => data.end(JobState::Dead, now),
-                    other => data.end(other, now),
+                if state == JobState::Failed {
+                    data.retry(error.clone().unwrap_or_default(), policy, ambient);
+                } else {
+                    data.end(state, ambient.now());
+                    data.error.clone_from(&error);
+                    data.result.clone_from(&result);
                 }
-                data.error.clone_from(&error);
-                data.result.clone_from(&result);
                 if data.state == JobState::Succeeded {
                     data.progress = 100;
                 }
-                self.keep_for_a_while(record);
+                if data.state.is_final() {
+                    self.keep_for_a_while(record);
+                }
             })
             .await?;
         let Some(written) = written else { return Ok(false) };
-        self.count(written.state);
-        if written.state == JobState::Dead {
-            tracing::error!(job = written.job, job.id = self.id, error = written.error, "a job was given up");
-        }
+        self.tell(&written);
         Ok(true)
     }
 
@@ -209,7 +210,12 @@ impl Ledger {
         record.expires_at = Some(self.invocation.runtime.ambient.after(RETENTION_SECONDS));
     }
 
-    fn count(&self, state: JobState) {
+    /// Tells of a run that has ended, and of the end of its job.
+    fn tell(&self, written: &JobRecord) {
+        let state = written.state;
+        if state == JobState::Dead {
+            tracing::error!(job = written.job, job.id = self.id, error = written.error, "a job was given up");
+        }
         if !self.counted {
             return;
         }

@@ -8,10 +8,15 @@ use jiff::SignedDuration;
 /// The retry policy of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobPolicy {
-    /// Runs in all, killed ones included; then the job is dead. At least one.
+    /// Runs that may fail; then the job is dead. At least one.
     pub attempts: u32,
+    /// Runs that may be cut off; then the job is dead, since it may be what ends its processes. At least one. A run
+    /// is cut off if its lease ends before it has said what came of it: its process was killed, or hung.
+    pub cut_offs: u32,
     /// The longest wait before the second attempt; it doubles with every further one. The wait itself is random
-    /// between nothing and this (full jitter), so that what failed together does not come again together.
+    /// between nothing and this (full jitter), so that what failed together does not come again together. Whoever
+    /// was cut off waits for the lease to end, and from the second time on for as long as after as many failures
+    /// less one.
     pub first_wait: Duration,
     /// The most that the longest wait grows to.
     pub longest_wait: Duration,
@@ -27,6 +32,10 @@ impl Default for JobPolicy {
     fn default() -> Self {
         Self {
             attempts: 5,
+            // Much more than may fail, since mostly it is not the job's fault: hosts come and go, and all that they run
+            // is cut off. The waits in between grow to half an hour on average, so that a job outlives hours of
+            // restarts, and one that ends its process does so ever more seldom.
+            cut_offs: 20,
             first_wait: Duration::from_secs(15),
             longest_wait: Duration::from_hours(1),
             deadline: DEADLINE,
@@ -39,6 +48,11 @@ impl JobPolicy {
     pub fn longest_after(&self, attempts: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         self.first_wait.saturating_mul(1 << doublings).min(self.longest_wait)
+    }
+
+    /// When to go on after having been cut off this many times: at once after the first, which waited for its lease.
+    pub fn after_cut_off(&self, cut_offs: u32, ambient: &Ambient) -> Timestamp {
+        if cut_offs > 1 { self.again_at(cut_offs - 1, ambient) } else { ambient.now() }
     }
 
     /// When to try again after this many failed attempts.

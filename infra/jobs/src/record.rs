@@ -1,7 +1,7 @@
 //! The record of a one-time job: what is asked, how far it is, what came of it. It is the truth; the message that
 //! starts a run only says where it is.
 
-use coder_core::{Failure, Timestamp};
+use coder_core::{Ambient, Failure, Timestamp};
 use coder_database::{Entity, Record, Transaction};
 use jiff::SignedDuration;
 use schemars::JsonSchema;
@@ -16,6 +16,9 @@ pub const RETENTION_SECONDS: i64 = 30 * 24 * 3600;
 
 /// Largest result that is kept, in bytes of JSON.
 pub const RESULT_BYTES: usize = 256 * 1024;
+
+/// What is said of a run that was cut off.
+const CUT_OFF: &str = "the run was cut off: its process ended or hung";
 
 /// How much too early a message may come: clocks differ.
 const EARLY: SignedDuration = SignedDuration::from_secs(2);
@@ -33,7 +36,7 @@ pub enum JobState {
     Running,
     /// Done.
     Succeeded,
-    /// The last attempt failed; another follows.
+    /// The last run failed or was cut off; another follows.
     Failed,
     /// Given up.
     Dead,
@@ -78,6 +81,9 @@ pub struct JobRecord {
     pub state: JobState,
     /// Runs that have begun.
     pub attempts: u32,
+    /// Those of them that were cut off: that ended, with their process or by hanging, before they could say how.
+    #[serde(default)]
+    pub cut_offs: u32,
     /// Not before this time.
     pub due_at: Timestamp,
     /// When the last run began.
@@ -117,6 +123,8 @@ pub enum Claim {
     Nothing,
     /// Only writes the record: the job ends without a further run.
     End,
+    /// Writes the record and comes back at its time: the run before was cut off, and another is to wait.
+    Later,
     /// Comes back after this time: another run has the lease until then.
     Held(Timestamp),
 }
@@ -130,6 +138,7 @@ impl JobRecord {
             input,
             state: JobState::Queued,
             attempts: 0,
+            cut_offs: 0,
             due_at,
             started_at: None,
             finished_at: None,
@@ -144,25 +153,30 @@ impl JobRecord {
     }
 
     /// Takes the job for a run, if it is to run now.
-    pub fn claim(&mut self, policy: &JobPolicy, owner: &str, now: Timestamp) -> Claim {
+    pub fn claim(&mut self, policy: &JobPolicy, owner: &str, ambient: &Ambient) -> Claim {
+        let now = ambient.now();
         if self.state.is_final() {
             return Claim::Nothing;
         }
-        if self.state == JobState::Running {
-            match &self.lease {
-                Some(lease) if lease.is_live(now) => return Claim::Held(lease.expires_at),
-                _ => self.error = Some("the run was cut off: its process ended or hung".into()),
-            }
-        } else if !self.cancel_requested && self.due_at.duration_since(now) > EARLY {
-            return Claim::Nothing;
+        let was_cut_off = match &self.lease {
+            _ if self.state != JobState::Running => false,
+            Some(lease) if lease.is_live(now) => return Claim::Held(lease.expires_at),
+            _ => true,
+        };
+        if was_cut_off {
+            self.cut_offs += 1;
+            self.fail(CUT_OFF.to_owned(), policy.after_cut_off(self.cut_offs, ambient), now);
         }
         if self.cancel_requested {
             self.end(JobState::Cancelled, now);
             return Claim::End;
         }
-        if self.attempts >= policy.attempts.max(1) {
-            self.end(JobState::Dead, now);
+        if let Some(bound) = self.bound_reached(policy) {
+            self.give_up(&bound, now);
             return Claim::End;
+        }
+        if self.due_at.duration_since(now) > EARLY {
+            return if was_cut_off { Claim::Later } else { Claim::Nothing };
         }
         self.state = JobState::Running;
         self.attempts += 1;
@@ -214,8 +228,42 @@ impl JobRecord {
         true
     }
 
-    /// Ends the run; the attempt failed, and another follows at `due_at`.
-    pub fn fail(&mut self, error: String, due_at: Timestamp, now: Timestamp) {
+    /// Runs that have failed; the one under way counts as if it had.
+    fn failures(&self) -> u32 {
+        self.attempts.saturating_sub(self.cut_offs)
+    }
+
+    /// Whether the job is given up if the run under way fails.
+    pub fn is_last_try(&self, policy: &JobPolicy) -> bool {
+        self.failures() >= policy.attempts.max(1)
+    }
+
+    /// Which bound of the policy the runs have reached that have ended, in words.
+    fn bound_reached(&self, policy: &JobPolicy) -> Option<String> {
+        if self.cut_offs >= policy.cut_offs.max(1) {
+            Some(format!("{} runs that were cut off", self.cut_offs))
+        } else if self.failures() >= policy.attempts.max(1) {
+            Some(format!("{} runs that failed", self.failures()))
+        } else {
+            None
+        }
+    }
+
+    fn give_up(&mut self, bound: &str, now: Timestamp) {
+        let last = self.error.take().unwrap_or_default();
+        self.error = Some(format!("{last} (given up after {bound})"));
+        self.end(JobState::Dead, now);
+    }
+
+    /// Ends a run that failed: another attempt follows after a while, or the job is dead if this was the last.
+    pub fn retry(&mut self, error: String, policy: &JobPolicy, ambient: &Ambient) {
+        self.fail(error, policy.again_at(self.failures(), ambient), ambient.now());
+        if let Some(bound) = self.bound_reached(policy) {
+            self.give_up(&bound, ambient.now());
+        }
+    }
+
+    fn fail(&mut self, error: String, due_at: Timestamp, now: Timestamp) {
         self.end(JobState::Failed, now);
         self.error = Some(error);
         self.due_at = due_at;

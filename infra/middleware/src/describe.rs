@@ -212,7 +212,7 @@ impl OperationDescription {
         if self.path.contains('{') {
             codes.push(Code::NotFound);
         }
-        if self.query.is_some() || !self.writes() {
+        if self.query.is_some() {
             codes.push(Code::InvalidQuery);
         }
         if self.body.is_some() {
@@ -231,7 +231,7 @@ impl OperationDescription {
             codes.push(Code::Conflict);
         }
         if self.parameters.iter().any(|parameter| parameter.name == "If-Match") {
-            codes.push(Code::EtagMismatch);
+            codes.extend([Code::InvalidHeader, Code::EtagMismatch]);
         }
         codes.extend(&self.problems);
         Code::ALL.iter().copied().filter(|code| codes.contains(code)).collect()

@@ -1,7 +1,7 @@
 //! One TLS set-up for every HTTP client of the process. The machine's root certificates are read once, for the first
 //! connection that needs them: there are hundreds, and most processes start without calling anybody by https.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -21,21 +21,21 @@ pub fn client_builder() -> reqwest::ClientBuilder {
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
-static CONFIGURATION: LazyLock<Result<ClientConfig, Error>> = LazyLock::new(|| {
+static CONFIGURATION: LazyLock<Result<ClientConfig, Error>> = LazyLock::new(|| configuration(Arc::default()));
+
+fn configuration(roots: Arc<MachineRoots>) -> Result<ClientConfig, Error> {
     let builder =
         ClientConfig::builder_with_provider(PROVIDER.clone()).with_safe_default_protocol_versions()?;
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(MachineRoots));
+    let builder = builder.dangerous().with_custom_certificate_verifier(roots);
     let mut shared = builder.with_no_client_auth();
     shared.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(shared)
-});
+}
 
-/// What the machine trusts, once it was asked. A machine without certificates is asked once, too.
-static ROOTS: LazyLock<Result<Verifier, Error>> = LazyLock::new(|| Verifier::new(PROVIDER.clone()));
-
-/// Checks certificates as [`Verifier`] does, which reads the machine's when it is made.
-#[derive(Debug)]
-struct MachineRoots;
+/// Checks certificates as [`Verifier`] does, which reads the machine's when it is made. A machine without certificates
+/// is asked once, too.
+#[derive(Debug, Default)]
+struct MachineRoots(OnceLock<Result<Verifier, Error>>);
 
 impl ServerCertVerifier for MachineRoots {
     fn verify_server_cert(
@@ -46,7 +46,7 @@ impl ServerCertVerifier for MachineRoots {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let roots = ROOTS.as_ref().map_err(Clone::clone)?;
+        let roots = self.0.get_or_init(|| Verifier::new(PROVIDER.clone())).as_ref().map_err(Clone::clone)?;
         roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -81,14 +81,15 @@ mod tests {
 
     #[test]
     fn the_roots_are_read_for_the_first_certificate_and_not_for_a_client() {
-        client_builder().build().unwrap();
-        crate::SafeHttp::new(false).unwrap();
-        assert!(LazyLock::get(&ROOTS).is_none(), "read before anybody was called");
+        let roots = Arc::<MachineRoots>::default();
+        let shared = configuration(roots.clone()).unwrap();
+        reqwest::Client::builder().tls_backend_preconfigured(shared).build().unwrap();
+        assert!(roots.0.get().is_none(), "read before anybody was called");
 
         let name = ServerName::try_from("example.com").unwrap();
         let forged = CertificateDer::from(vec![0x30, 0]);
-        let verified = MachineRoots.verify_server_cert(&forged, &[], &name, &[], UnixTime::now());
+        let verified = roots.verify_server_cert(&forged, &[], &name, &[], UnixTime::now());
         verified.unwrap_err();
-        assert!(LazyLock::get(&ROOTS).is_some());
+        assert!(roots.0.get().is_some());
     }
 }

@@ -147,13 +147,17 @@ impl Platform {
             let before = self.host.finished();
             self.denials.settle().await;
             self.dispatcher.settle().await;
+            self.host.settle().await;
+            // What was delivered may have recorded something new.
+            if self.host.finished() != before {
+                continue;
+            }
+            // At last what the dispatcher was not told of: this reads every outbox.
             let mut tried = 0;
             for container in &self.containers {
                 tried += self.dispatcher.sweep(&job, container).await.unwrap_or(0);
             }
-            self.host.settle().await;
-            // What was delivered may have recorded something new.
-            if tried == 0 && self.host.finished() == before {
+            if tried == 0 {
                 return;
             }
         }

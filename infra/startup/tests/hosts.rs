@@ -108,11 +108,12 @@ impl Script {
     }
 }
 
-/// The policy of the job `careful`.
+/// The policy of the job `careful`. A wait so long is never drawn to be nearly none.
 pub(crate) const CAREFUL: JobPolicy = JobPolicy {
     attempts: 2,
-    first_wait: std::time::Duration::from_mins(30),
-    longest_wait: std::time::Duration::from_mins(30),
+    cut_offs: 3,
+    first_wait: std::time::Duration::from_hours(500),
+    longest_wait: std::time::Duration::from_hours(500),
     deadline: std::time::Duration::from_millis(50),
 };
 

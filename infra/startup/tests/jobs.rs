@@ -91,7 +91,7 @@ async fn failures_are_tried_again_later_until_the_policy_ends() {
     let job = host.job(&id).await.data;
     assert_eq!((job.state, job.attempts, job.error.as_deref()), (JobState::Failed, 1, Some("not now")));
     let wait = job.due_at.duration_since("2026-01-05T12:01:00Z".parse().unwrap()).as_secs();
-    assert!((0..=1800).contains(&wait), "{wait}");
+    assert!((0..=500 * 3600).contains(&wait), "{wait}");
     // The message of the next attempt went with the record.
     let messages = host.messages(&id).await;
     assert_eq!((messages.len(), messages[1].1), (2, Some(job.due_at)));
@@ -101,6 +101,7 @@ async fn failures_are_tried_again_later_until_the_policy_ends() {
     assert_eq!(said(&host.deliver(&id).await), "ended");
     let record = host.job(&id).await;
     assert_eq!((record.data.state, record.data.attempts), (JobState::Dead, 2));
+    assert_eq!(record.data.error.as_deref(), Some("not now (given up after 2 runs that failed)"));
     assert!(record.expires_at.is_some());
     assert_eq!(host.messages(&id).await.len(), 2);
     assert!(host.metrics().contains(r#"jobs_total{group="usage",job="careful",outcome="dead"} 1"#));
@@ -124,25 +125,49 @@ async fn a_panic_and_a_run_that_takes_too_long_are_failed_attempts_and_a_refusal
     }
 }
 
+/// Makes a run of the job look as if its process had been killed.
+async fn cut_off(host: &Host, id: &str, attempts: u32, cut_offs: u32) {
+    set(host, id, |job| {
+        job.state = JobState::Running;
+        (job.attempts, job.cut_offs) = (attempts, cut_offs);
+        job.lease = Some(coder_jobs::Lease::from("dead", job.due_at));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_run_that_is_killed_every_time_is_given_up() {
     let hosts = Hosts::new();
     let host = hosts.host().await;
     let id = host.enqueue("careful", json!(["do"]), None).await;
-    set(&host, &id, |job| {
-        job.state = JobState::Running;
-        job.attempts = 2;
-        job.lease = Some(coder_jobs::Lease::from("dead", job.due_at));
-    })
-    .await;
+    cut_off(&host, &id, 3, 2).await;
     hosts.pass(59);
     assert_eq!(said(&host.deliver(&id).await), "held");
     hosts.pass(1);
     assert_eq!(said(&host.deliver(&id).await), "nothing");
-    let job = host.job(&id).await.data;
-    assert_eq!((job.state, job.attempts), (JobState::Dead, 2));
-    assert!(job.error.unwrap().contains("cut off"));
+    let record = host.job(&id).await;
+    assert_eq!((record.data.state, record.data.attempts, record.data.cut_offs), (JobState::Dead, 3, 3));
+    assert!(record.data.error.unwrap().contains("3 runs that were cut off"));
+    assert!(record.expires_at.is_some());
     assert_eq!(hosts.script.log(), [""; 0]);
+    assert!(host.metrics().contains(r#"jobs_total{group="usage",job="careful",outcome="dead"} 1"#));
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_again_is_followed_by_another_after_a_wait() {
+    let hosts = Hosts::new();
+    let host = hosts.host().await;
+    let id = host.enqueue("careful", json!(["do"]), None).await;
+    cut_off(&host, &id, 3, 1).await;
+    hosts.pass(60);
+    assert_eq!(said(&host.deliver(&id).await), "nothing");
+    let job = host.job(&id).await.data;
+    assert_eq!((job.state, job.attempts, job.cut_offs), (JobState::Failed, 3, 2));
+    // The message of the next run went with the record.
+    assert_eq!(host.messages(&id).await.last().unwrap().1, Some(job.due_at));
+    hosts.pass(500 * 3600);
+    assert_eq!(said(&host.deliver(&id).await), "ended");
+    assert_eq!(host.job(&id).await.data.state, JobState::Succeeded);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
+use crate::platform;
 use crate::stream::LiveStream;
 
 /// How long a stream is read; the platform ends it earlier.
@@ -105,6 +106,11 @@ impl Client {
             user_id: None,
             organization_id: None,
         }
+    }
+
+    /// Nobody, with connections of its own.
+    pub fn at(base: impl Into<String>) -> Self {
+        Self::nobody(base, platform::client())
     }
 
     /// The same caller with another access token.

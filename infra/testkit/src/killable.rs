@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use coder_config::Settings;
 use coder_core::{Ambient, Clock, OsEntropy, SystemClock, Timestamp, UserId};
-use coder_platform::{Options, Platform, route_groups};
+use coder_platform::Platform;
 use jiff::SignedDuration;
 
 use crate::client::Client;
-use crate::platform;
+use crate::platform::{self, Opening};
 
 /// The file beside the data that has all that the process ever logged.
-const LOG: &str = "process.log";
+pub const LOG: &str = "process.log";
 
 /// A clock that runs with the machine's, so many milliseconds away from it; clones share the distance.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ impl KillablePlatform {
 
     /// A client without a credential.
     pub fn nobody(&self) -> Client {
-        Client::nobody(&self.url, platform::client())
+        Client::at(&self.url)
     }
 
     /// Where it listens.
@@ -184,28 +184,42 @@ pub async fn run(mut arguments: impl Iterator<Item = String>) {
         let (group, url) = one.split_once('=')?;
         Some((group.to_owned(), url.parse().ok()?))
     });
-    let settings = Settings {
-        operators,
-        upstreams: upstreams.collect(),
-        log_level: "debug".to_owned(),
-        // Tokens name their issuer, which follows the port unless it is set.
-        public_url: url::Url::parse("http://coder.example.com")
-            .unwrap_or_else(|error| panic!("no address: {error}")),
-        ..platform::settings(&PathBuf::from(directory))
-    };
+    let settings =
+        Settings { upstreams: upstreams.collect(), ..settings(&PathBuf::from(directory), operators) };
     let clock = MovedClock(Arc::new(AtomicI64::new(distance)));
     let ambient = Ambient::new(clock.clone(), OsEntropy);
     let format = coder_telemetry::Format::Json;
     if let Err(error) = coder_telemetry::init(format, &settings.log_level, ambient.clone(), std::io::stderr) {
         panic!("nothing can be logged: {error}");
     }
-    let options = Options { settings, ambient, groups: route_groups(), only: BTreeSet::new() };
-    let running = Platform::start(options).await;
-    let running = running.unwrap_or_else(|error| panic!("the platform does not start: {error}"));
-    platform::install_signing_key(&running).await;
+    let running = start(&Opening::default(), &settings, &clock).await;
     answer(&running.url());
     obey(&running, &clock).await;
     running.stop().await;
+}
+
+/// The settings of such a process.
+pub fn settings(directory: &Path, operators: BTreeSet<UserId>) -> Settings {
+    Settings {
+        operators,
+        log_level: "debug".to_owned(),
+        // Tokens name their issuer, which follows the port unless it is set.
+        public_url: url::Url::parse("http://coder.example.com")
+            .unwrap_or_else(|error| panic!("no address: {error}")),
+        ..platform::settings(directory)
+    }
+}
+
+/// The platform of such a process.
+pub async fn start(opening: &Opening, settings: &Settings, clock: &MovedClock) -> Platform {
+    let running = platform::process(opening, settings, clock).await;
+    platform::install_signing_key(&running).await;
+    running
+}
+
+/// Lets time pass in such a process, as [`crate::TestPlatform::advance`] does it.
+pub async fn advance(running: &Platform, clock: &MovedClock, by: SignedDuration) {
+    platform::advance(running, || clock.advance(by)).await;
 }
 
 /// Takes orders until the test has closed its end, or is gone.
@@ -214,7 +228,7 @@ async fn obey(running: &Platform, clock: &MovedClock) {
         let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await;
         let Ok(Some(Ok(line))) = line else { return };
         if let Some(seconds) = line.strip_prefix("advance ").and_then(|text| text.parse().ok()) {
-            platform::advance(running, || clock.advance(SignedDuration::from_secs(seconds))).await;
+            advance(running, clock, SignedDuration::from_secs(seconds)).await;
         } else if let Some(seconds) = line.strip_prefix("jump ").and_then(|text| text.parse().ok()) {
             clock.advance(SignedDuration::from_secs(seconds));
         } else {

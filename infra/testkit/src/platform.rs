@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coder_config::Settings;
-use coder_core::{Ambient, ManualClock, OsEntropy, Timestamp};
+use coder_core::{Ambient, Clock, ManualClock, OsEntropy, Timestamp};
 use coder_platform::{Options, Platform, route_groups};
 use coder_startup::{Providers, StartError};
 use jiff::SignedDuration;
@@ -132,7 +132,11 @@ impl TestPlatform {
 }
 
 /// A platform as one process runs it.
-async fn process(opening: &Opening, settings: &Settings, clock: &ManualClock) -> Platform {
+pub(crate) async fn process(
+    opening: &Opening,
+    settings: &Settings,
+    clock: &(impl Clock + Clone + 'static),
+) -> Platform {
     let ambient = Ambient::new(clock.clone(), OsEntropy);
     let (settings, groups) = (settings.clone(), route_groups());
     let options = Options { settings, ambient, groups, only: BTreeSet::new() };

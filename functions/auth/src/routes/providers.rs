@@ -195,7 +195,7 @@ impl Resource for ExternalProvider {
         write: ProviderFields,
     ) -> Result<Self> {
         let provider = write.provider()?;
-        let present = auth.providers.all(&who.partition(), None, usize::MAX).await?.len();
+        let present = auth.providers.count(&who.partition(), None).await?;
         if present >= MOST {
             let detail = format!("An organization has at most {MOST} providers; remove one first.");
             return Err(Problem::new(coder_core::Code::LimitReached, detail).into());

@@ -11,9 +11,6 @@ use crate::model::{CONTAINER, Erased, Erasure, Trail, WorkStatus};
 use crate::service::Logging;
 use crate::service::evidence::verified;
 
-/// Attempts after which an export is given up.
-const EXPORT_ATTEMPTS: u32 = 5;
-
 /// What every job of one chain is told.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +45,7 @@ pub(crate) async fn export(logging: Logging, run: JobRun, input: Value) -> Resul
     let (trail, input) = Input::of(input)?;
     let id = input.id()?;
     match logging.run_export(&run, trail, id).await {
-        Err(JobFault::Retry(failure)) if run.attempt >= EXPORT_ATTEMPTS => {
+        Err(JobFault::Retry(failure)) if run.last_try => {
             logging.fail_export(&run, trail, id).await?;
             Err(JobFault::Fail(failure.to_string()))
         }

@@ -55,7 +55,7 @@ struct RuleWrite {
     filter: EntryFilter,
     /// What it counts apart.
     #[serde(default)]
-    #[schemars(extend("maxItems" = 2))]
+    #[schemars(extend("maxItems" = 2, "uniqueItems" = true))]
     group_by: Vec<GroupBy>,
     /// How many entries it takes; of `threshold` only.
     #[serde(default = "one")]
@@ -161,9 +161,6 @@ impl RuleWrite {
         let mut faults = Vec::new();
         if self.name.trim().is_empty() || coder_core::text::has_refused_characters(&self.name, false) {
             faults.push(Fault::new("/name", "invalid_value", "A name has visible characters and one line."));
-        }
-        if self.group_by.first() == self.group_by.get(1) && self.group_by.len() == 2 {
-            faults.push(Fault::new("/groupBy/1", "duplicate", "The items must differ."));
         }
         let sorts = |kind| self.kind == kind;
         if sorts(RuleKind::Rare) && !self.group_by.is_empty() {

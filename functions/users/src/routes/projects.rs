@@ -189,7 +189,7 @@ impl Resource for Project {
     ) -> Result<Self> {
         let snapshot = users.snapshot(who.organization_id, who.user_id, &[]).await?;
         let project = checked(users, &snapshot, write.onto(Self::new("", "")), None).await?;
-        let present = users.projects.all(&who.partition(), None, usize::MAX).await?.len();
+        let present = users.projects.count(&who.partition(), None).await?;
         Limit::Projects.check(&snapshot.organization.data.limits, present, 1)?;
         claim_key(unit, &project.key, id)?;
         users.raise_version(unit, &snapshot.organization)?;

@@ -111,7 +111,7 @@ async fn put(
             return Err(Problem::fault("", "not_a_member", message).into());
         }
         let of_team = Filter::eq("teamId", team_id.to_string());
-        let present = users.team_members.all(&who.partition(), of_team, usize::MAX).await?.len();
+        let present = users.team_members.count(&who.partition(), of_team).await?;
         Limit::TeamMembers.check(&snapshot.organization.data.limits, present, 1)?;
         check_team_gift(&users, who.context(), &snapshot, team_id, None)?;
         unit.create(id, place)?

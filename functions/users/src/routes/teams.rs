@@ -174,9 +174,12 @@ impl Resource for Team {
     ) -> Result<Self> {
         let team = cleaned(write.onto(None, users.now()))?;
         let organization = users.organization(who.organization_id).await?;
-        let teams = users.team_tree(who.organization_id).await?;
-        Limit::Teams.check(&organization.data.limits, teams.count(), 1)?;
-        teams.check_parent(None, team.parent_team_id).map_err(Problem::from)?;
+        let present = users.teams.count(&who.partition(), None).await?;
+        Limit::Teams.check(&organization.data.limits, present, 1)?;
+        if team.parent_team_id.is_some() {
+            let teams = users.team_tree(who.organization_id).await?;
+            teams.check_parent(None, team.parent_team_id).map_err(Problem::from)?;
+        }
         claim_name(unit, &team.name, id)?;
         users.raise_version(unit, &organization)?;
         Ok(team)

@@ -28,7 +28,7 @@ impl Users {
         membership: Membership,
         via: &str,
     ) -> Result<Record<Membership>, Failure> {
-        let present = self.all_memberships(organization.id()?).await?.len();
+        let present = self.memberships.count(&Partition::organization(organization.id()?), None).await?;
         Limit::Members.check(&organization.data.limits, present, 1)?;
         let event = json!({"userId": membership.user_id, "roles": membership.roles, "via": via});
         let user_id = membership.user_id;

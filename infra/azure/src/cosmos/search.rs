@@ -67,7 +67,7 @@ impl PageRead {
         let take = |value: Value| {
             more = items.len() == limit || bytes > PAGE_BYTES;
             if !more {
-                bytes += value.to_string().len();
+                bytes += weight(&value);
                 items.push(Stored::open(value, None).into_document());
             }
             more
@@ -76,6 +76,19 @@ impl PageRead {
         let last: Option<&Document> = items.last().filter(|_| more);
         let next = last.map(|last| position::encode(self.order.position(&last.body), &self.fingerprint));
         Ok(Page { items, next })
+    }
+}
+
+/// About as many bytes as the value's JSON, without writing it.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => 2 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(fields) => {
+            2 + fields.iter().map(|(name, value)| name.len() + 4 + weight(value)).sum::<usize>()
+        }
     }
 }
 
@@ -177,6 +190,14 @@ mod tests {
 
     fn container() -> Container {
         Container::new("c").vector("embedding", 2)
+    }
+
+    #[test]
+    fn what_a_document_weighs_is_about_its_json() {
+        let text = "a text as long as that of a usual description, give or take a few words";
+        let value = json!({ "id": "0000001", "title": text, "tags": ["a", "b"], "size": 7, "open": true });
+        let (weight, json) = (weight(&value), value.to_string().len());
+        assert!(weight.abs_diff(json) < json / 5, "{weight} for {json}");
     }
 
     #[test]

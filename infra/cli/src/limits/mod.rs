@@ -112,14 +112,15 @@ fn policies(page: &mut String) {
         limit("time for requests under way at the end", &time(drain));
         limit("connections", &connections.to_string());
     }
-    let JobPolicy { attempts, first_wait, longest_wait, deadline } = JobPolicy::default();
+    let JobPolicy { attempts, cut_offs, first_wait, longest_wait, deadline } = JobPolicy::default();
     let mut limit = |what: &str, value: &str| {
         row(
             page,
             &[&format!("{what}, where a job does not say otherwise"), value, "`infra/jobs/src/policy.rs`"],
         );
     };
-    limit("attempts of a one-time job", &attempts.to_string());
+    limit("runs of a one-time job that may fail", &attempts.to_string());
+    limit("runs of it that may be cut off", &cut_offs.to_string());
     limit("longest wait before its second attempt", &time(first_wait));
     limit("longest wait between its attempts", &time(longest_wait));
     limit("time for one run of it", &time(deadline));

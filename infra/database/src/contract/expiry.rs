@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{PLAIN, Subject, body, create, delete, replace, start, upsert};
-use crate::{Direction, Operation, Query, StoreError};
+use crate::{Direction, Filter, Operation, PartitionKey, Query, StoreError};
 
 fn ending(id: &str, seconds: i64) -> Operation {
     let expires_at = Some(start() + SignedDuration::from_secs(seconds));
@@ -25,6 +25,9 @@ pub async fn hides_what_is_over(subject: &Subject) {
         assert_eq!(subject.ids("p", ordered).await, visible);
         let across = subject.store.query_across(PLAIN, &Query::new(None)).await.unwrap();
         assert_eq!(across.items.len(), visible.len());
+        let filter = Filter::eq("status", "s");
+        let count = subject.store.count(PLAIN, &PartitionKey::single("p"), Some(&filter)).await;
+        assert_eq!(count, Ok(visible.len()));
         for id in ["a", "b", "c"] {
             assert_eq!(subject.read("p", id).await.is_some(), visible.contains(&id), "{id}");
         }

@@ -68,6 +68,7 @@ pub async fn reads_below_a_prefix(subject: &Subject) {
             let inside = |at: &usize| places[*at][..levels] == place[..levels];
             let wanted: Vec<String> = (0..places.len()).filter(inside).map(|at| at.to_string()).collect();
             assert_eq!(found, wanted, "{key:?}");
+            assert_eq!(subject.store.count(LAYERED, &key, None).await, Ok(wanted.len()), "{key:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use coder_core::Failure;
 use coder_database::{Partition, PlatformJob};
-use coder_jobs::{JobFault, JobPolicy, policy};
+use coder_jobs::{JobFault, JobPolicy, JobRecord, policy};
 use coder_middleware::runtime::Runtime;
 use coder_telemetry::JobOutcome;
 use serde_json::{Value, json};
@@ -122,9 +122,9 @@ impl<S: Clone + Send + Sync + 'static> Work<S> {
             Taken::Nothing => return Ok("nothing"),
             Taken::Held => return Ok("held"),
         };
-        let (input, attempt) = (record.input, record.attempts);
+        let attempt = record.attempts;
         let deadline = policy.deadline.min(policy::DEADLINE);
-        let work = self.attempt(service, ledger.clone(), input, attempt);
+        let work = self.attempt(service, ledger.clone(), *record);
         let ended = match under_lease(deadline, work, || ledger.renew()).await {
             Ended::Returned(result) => result,
             Ended::Broken(reason) => Err(JobFault::Retry(Failure::internal(reason))),
@@ -139,21 +139,17 @@ impl<S: Clone + Send + Sync + 'static> Work<S> {
         Ok("lost")
     }
 
-    async fn attempt(
-        &self,
-        service: S,
-        ledger: Arc<Ledger>,
-        input: Value,
-        attempt: u32,
-    ) -> Result<Value, JobFault> {
+    async fn attempt(&self, service: S, ledger: Arc<Ledger>, record: JobRecord) -> Result<Value, JobFault> {
         match self {
             Self::Job(job) => {
                 let own = &ledger.invocation;
                 let correlation_id = own.correlation_id.clone();
                 let invocation = invocation(&own.runtime, own.name, own.id.clone());
                 let invocation = Invocation { correlation_id, ..invocation };
-                let run = JobRun { invocation, id: ledger.id.clone(), attempt, ledger };
-                (job.run)(service, run, input).await
+                let last_try = record.is_last_try(&job.policy);
+                let id = ledger.id.clone();
+                let run = JobRun { invocation, id, attempt: record.attempts, last_try, ledger };
+                (job.run)(service, run, record.input).await
             }
             Self::Timer(timer) => match timer.run(service, Asked::Now, &ledger.invocation.id).await? {
                 Ran::Ended(Ok(())) => Ok(Value::Null),

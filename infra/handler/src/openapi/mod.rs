@@ -152,13 +152,17 @@ fn security(security: Security) -> Value {
     }
 }
 
+/// What may stand in a path at all: nothing that a server, a log or a terminal might take for more than a letter.
+const PATH_VALUE: &str = r"^[^\x00-\x1f\x7f/\\]+$";
+
 fn parameters(operation: &OperationDescription, components: &mut Components) -> Vec<Value> {
     let mut parameters = Vec::new();
     for name in path_parameters(&operation.path) {
         let is_id = name.ends_with("Id") || name == "id";
         let example = if is_id { id::EXAMPLE.to_string() } else { "example".into() };
         parameters.push(json!({
-            "name": name, "in": "path", "required": true, "schema": {"type": "string", "maxLength": 256},
+            "name": name, "in": "path", "required": true,
+            "schema": {"type": "string", "maxLength": 256, "pattern": PATH_VALUE},
             "example": example, "description": format!("Names the resource ({name})."),
         }));
     }

@@ -307,6 +307,9 @@ pub struct JobView {
     pub state: JobState,
     /// Runs that have begun.
     pub attempts: u32,
+    /// Those of them that were cut off: that ended, with their process or by hanging, before they could say how.
+    /// They have a bound of their own, apart from runs that fail.
+    pub cut_offs: u32,
     /// How far it is, in percent.
     pub progress: u8,
     /// What it is doing.
@@ -356,6 +359,7 @@ impl JobView {
             job: data.job.clone(),
             state: data.state,
             attempts: data.attempts,
+            cut_offs: data.cut_offs,
             progress: data.progress,
             note: text(&data.note),
             error: text(&data.error),

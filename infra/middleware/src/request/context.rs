@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use coder_core::{Failure, Problem};
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use jsonschema::Validator;
 
 use crate::chain::{Authentication, Identity};
@@ -34,16 +34,10 @@ impl Endpoint {
         Some(self.body.get_or_init(|| schema::validator(&body.validation)))
     }
 
-    /// Checks query strings. A `GET` without declared parameters refuses every parameter, a `POST` ignores them.
+    /// Checks query strings; none where the operation declares no parameters, and so ignores them.
     pub fn query_validator(&self) -> Option<&Result<Validator, String>> {
-        let none = || serde_json::json!({"type": "object", "additionalProperties": false});
-        match &self.operation.query {
-            Some(query) => Some(self.query.get_or_init(|| schema::validator(query))),
-            None if self.operation.method == Method::GET => {
-                Some(self.query.get_or_init(|| schema::validator(&none())))
-            }
-            None => None,
-        }
+        let query = self.operation.query.as_ref()?;
+        Some(self.query.get_or_init(|| schema::validator(query)))
     }
 }
 

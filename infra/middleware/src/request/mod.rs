@@ -2,21 +2,22 @@
 
 mod body;
 mod context;
+mod if_match;
 mod json;
 pub(crate) mod query;
 
 use std::future::Future;
 use std::str::FromStr;
 
-use coder_core::{Code, Failure, Problem};
-use coder_database::Meta;
+use coder_core::Failure;
 
 pub use body::{Body, Patch};
 pub use context::{Endpoint, RequestContext};
+pub use if_match::IfMatch;
 pub use json::parse_json;
 pub use query::Query;
 
-use crate::describe::{OperationDescription, Parameter, ParameterPlace};
+use crate::describe::OperationDescription;
 
 /// An argument of a handler, in a group whose service is `S`.
 pub trait Input<S>: Sized + Send {
@@ -68,41 +69,5 @@ impl<S: Sync, A: FromStr + Send, B: FromStr + Send> Input<S> for Paths<A, B> {
 
     async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
         Ok(Self(context.path_value(0)?, context.path_value(1)?))
-    }
-}
-
-/// The `If-Match` header: the entity tag that the caller believes is current.
-#[derive(Debug, Clone, Default)]
-pub struct IfMatch(Option<Vec<String>>);
-
-impl IfMatch {
-    /// `412 etag_mismatch` unless the resource is as the caller knows it.
-    pub fn check(&self, meta: &Meta) -> Result<(), Failure> {
-        match &self.0 {
-            Some(tags) if !tags.iter().any(|tag| tag == "*" || *tag == meta.etag) => {
-                let detail = "Read the resource again and repeat the change with its new `ETag`.";
-                Err(Problem::new(Code::EtagMismatch, detail).into())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl<S: Sync> Input<S> for IfMatch {
-    fn describe(operation: &mut OperationDescription) {
-        operation.parameters.push(Parameter {
-            name: "If-Match".into(),
-            place: ParameterPlace::Header,
-            required: false,
-            schema: serde_json::json!({"type": "string", "maxLength": 200}),
-            description: "The `ETag` that the resource must still have.".into(),
-        });
-    }
-
-    async fn extract(context: &RequestContext, _: &S) -> Result<Self, Failure> {
-        let Some(value) = context.header("if-match") else { return Ok(Self(None)) };
-        // Weak tags never match strongly (RFC 9110, 13.1.1), hence stay as they are.
-        let tags = value.split(',').map(|tag| tag.trim().trim_matches('"').to_owned()).collect();
-        Ok(Self(Some(tags)))
     }
 }

@@ -79,7 +79,7 @@ impl Day {
 }
 
 fn started(directory: &TempDir, clock: &MovedClock, operators: &[coder_core::UserId]) -> KillablePlatform {
-    KillablePlatform::start(env!("CARGO_BIN_EXE_killable-platform"), directory.path(), clock, operators)
+    KillablePlatform::start(crate::KILLABLE, directory.path(), clock, operators)
 }
 
 /// Max is addressed while he looks, a secret is handed on, use is reported twice, and the webhook fails its target.
